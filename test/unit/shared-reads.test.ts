@@ -49,6 +49,21 @@ test('a read goes on while one of its clients is there, and ends when all have l
   expect(begun[0]?.signal.aborted).toBe(true)
 })
 
+test('a client that joins after the first one left gets the page', async () => {
+  const { begun, failures, reads, ask } = setUp()
+  const first = new AbortController()
+  const left = ask(first.signal)
+  first.abort(new Error('gone'))
+  await expect(left).rejects.toThrow('gone')
+  const reload = ask()
+  // A read notices only later that all its clients have left.
+  failures[0]?.(new Error('aborted'))
+  expect(begun).toHaveLength(2)
+  expect(reads.size).toBe(1)
+  begun[1]?.end('records')
+  expect((await reload).result).toBe('records')
+})
+
 test('clients that joined a read that begins to wait read by themselves', async () => {
   const { begun, ask } = setUp()
   const asked = [ask(), ask(), ask()]

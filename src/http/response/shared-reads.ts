@@ -69,6 +69,7 @@ export class SharedRead<T> {
   readonly #abort = new AbortController()
   readonly #waiting = Promise.withResolvers<undefined>()
   #result: Promise<T> | undefined
+  #onClosed: (() => void) | undefined
   #clients = 0
 
   constructor(release: (result: T) => void) {
@@ -81,6 +82,7 @@ export class SharedRead<T> {
 
   /** @param onClosed Called when no further client may join. */
   begin(work: SharedWork<T>, onClosed: () => void): void {
+    this.#onClosed = onClosed
     const onWait = () => {
       onClosed()
       this.#waiting.resolve(undefined)
@@ -104,6 +106,8 @@ export class SharedRead<T> {
   leave(): void {
     this.#clients--
     if (this.#clients > 0) return
+    // Before the abort: a client that comes next must not get its error.
+    this.#onClosed?.()
     this.#abort.abort()
     this.#result?.then(this.#release, () => {})
   }
