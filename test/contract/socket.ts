@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test'
 import { uniqueName } from '../support/names.ts'
 import { RawClient, sendRaw } from '../support/raw.ts'
-import { places, Route, type RouteOptions, type Target } from '../support/route.ts'
+import { places, Route, type RouteOptions, range, type Target } from '../support/route.ts'
 import { SocketClient } from '../support/socket.ts'
 import { SseClient } from '../support/sse.ts'
 import { sleep, stays, until, within } from '../support/wait.ts'
@@ -368,6 +368,54 @@ export function describeSocket(target: () => Target): void {
       expect((await route.stats()).silent).toBe(1)
       await using next = await SocketClient.open(route.url({ acks: 'true' }))
       await next.until(8)
+    })
+
+    /** A client that reads nothing, once the server has written as much to it as it can. */
+    async function stalledClient(route: Route): Promise<RawClient> {
+      const client = await RawClient.open(route.url({ acks: 'true' }), HANDSHAKE)
+      let before = 0
+      await until(async () => {
+        await sleep(200)
+        const { bytes } = (await route.stats()).sent.group
+        const isStalled = bytes > 0 && bytes === before
+        before = bytes
+        return isStalled
+      }, 'the writes to stall')
+      return client
+    }
+    /**
+     * Writes more than kernels buffer: 3 MB, and a record of 6 MB, in the JSON of which each character
+     * becomes six. A client may leave 4 MiB unacknowledged, and then one more record.
+     */
+    const produceMuch = async ({ topics }: RouteOptions) => {
+      const values = [...range(0, 12).map(() => 40_000), 990_000].map((n) => '\x01'.repeat(n))
+      await target().kafka.produce(
+        String(topics),
+        values.map((value) => ({ partition: 0, value })),
+      )
+    }
+
+    test('a client that reads nothing for writeDeadline is closed, and the next gets its records', async () => {
+      const options = await grouped(0)
+      await produceMuch(options)
+      await using route = await Route.mount(target(), {
+        ...options,
+        mode: 'auto',
+        writeDeadline: 2_000,
+      })
+      await using _ = await stalledClient(route)
+      await route.untilSubscribers(0)
+      expect((await route.stats()).silent).toBe(1)
+      await route.drain(13)
+    })
+
+    test('a client that reads nothing does not hold up a shutdown, and its records are not committed', async () => {
+      const options = await grouped(0)
+      await produceMuch(options)
+      await using route = await Route.mount(target(), options)
+      await using _ = await stalledClient(route)
+      await route.end()
+      expect(await committed(options)).toEqual([-1, -1, -1, -1])
     })
 
     test('an invalid acknowledgement ends the connection with a reason', async () => {

@@ -13,6 +13,7 @@ import { chooseFormat, type SocketPlan } from '../request/parameters.ts'
 import type { GroupCalls } from '../route/memberships.ts'
 import type { ClientRelease, OpenStream, Route } from '../route/route.ts'
 import { ReadTrace } from '../route/trace.ts'
+import { END_TIMEOUT_MS } from './live-stream.ts'
 import { SentGaps } from './sent-gaps.ts'
 import { CLOSE, closeFrameFor, errorFrame, type SocketWriter } from './socket-writer.ts'
 import { UnackedRecords } from './unacked-records.ts'
@@ -52,6 +53,9 @@ export class AckSession implements OpenStream {
   readonly #stop = new AbortController()
   readonly #finished = Promise.withResolvers<void>()
   #wake: (() => void) | undefined
+  #writer: SocketWriter | undefined
+  /** When the present write began, in `performance.now()`'s time; undefined between writes. */
+  #writingSince: number | undefined
   #error: KafkaConsumeError | undefined
 
   /** @throws KafkaConsumeError when the group cannot be joined, or too many streams are open. */
@@ -99,6 +103,7 @@ export class AckSession implements OpenStream {
   }
 
   async run(writer: SocketWriter): Promise<void> {
+    this.#writer = writer
     writer.onAbort(() => this.#end())
     try {
       while (!this.#stop.signal.aborted && timeLeft(this.#client) > 0) await this.#next(writer)
@@ -107,7 +112,7 @@ export class AckSession implements OpenStream {
     }
     const error = this.#error
     const { returnErrorMessage } = this.#route.options.errorHandling
-    if (error) await writer.write([errorFrame(error, returnErrorMessage)])
+    if (error) await this.#write(writer, [errorFrame(error, returnErrorMessage)])
     await this.#lastAcks(writer)
     writer.close(...closeFrameFor(error))
     this.#finish()
@@ -137,7 +142,22 @@ export class AckSession implements OpenStream {
 
   async end(): Promise<void> {
     this.#end()
+    const patience = setTimeout(() => this.#abandonWrite(), END_TIMEOUT_MS)
     await this.#finished.promise
+    clearTimeout(patience)
+  }
+
+  /** A stalled write is the only sign of a connected client that does not read. */
+  onTick(now: number): void {
+    const { writeDeadline } = this.#route.options
+    if (this.#writingSince === undefined || now - this.#writingSince < writeDeadline) return
+    this.#writingSince = undefined
+    this.#route.statistics.silent++
+    this.#writer?.abort()
+  }
+
+  #abandonWrite(): void {
+    if (this.#writingSince !== undefined) this.#writer?.close(...closeFrameFor(this.#error))
   }
 
   #end(): void {
@@ -158,7 +178,7 @@ export class AckSession implements OpenStream {
     const room = this.#maxUnacked - this.#unacked.length
     if (room <= 0 || this.#unacked.bytes >= UNACKED_BYTES) {
       await this.#acknowledged(timeout)
-      await writer.write([])
+      await this.#write(writer, [])
     } else {
       const maxBytes = Math.min(READ_BYTES, UNACKED_BYTES - this.#unacked.bytes)
       const wantsRecords = this.#trace !== undefined
@@ -195,7 +215,13 @@ export class AckSession implements OpenStream {
       counted.bytes += this.#unacked.bytes - before
     }
     // An empty list is a ping.
-    await writer.write([...gaps, ...texts])
+    await this.#write(writer, [...gaps, ...texts])
+  }
+
+  async #write(writer: SocketWriter, texts: readonly string[]): Promise<void> {
+    this.#writingSince = performance.now()
+    await writer.write(texts)
+    this.#writingSince = undefined
   }
 
   /** @returns Acks the records that this client does not get. */

@@ -30,7 +30,7 @@ const OUTAGE_GRACE_MS = 10_000
 /** The share of `maxStreamAge` by which a stream may end sooner. */
 const AGE_JITTER = 0.2
 /** Milliseconds for which a stalled stream may delay a shutdown. */
-const END_TIMEOUT_MS = 2_000
+export const END_TIMEOUT_MS = 2_000
 
 /**
  * One client's stream, from its first byte to its end. It has neither a loop nor a timer of its own:
