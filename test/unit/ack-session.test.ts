@@ -5,7 +5,10 @@ import { AckSession } from '../../src/http/stream/ack-session.ts'
 import { SocketWriter } from '../../src/http/stream/socket-writer.ts'
 import { resolveOptions } from '../../src/options/consume-options.ts'
 import type { Delivery, GroupSession } from '../../src/port/kafka.ts'
+import { collectLog, messagesOf } from '../support/log.ts'
 import { until, within } from '../support/wait.ts'
+
+const logged = collectLog()
 
 /** A session of one client, whose group has one record. */
 class Setup {
@@ -97,4 +100,16 @@ describe('a session with acknowledgements whose client reads nothing', () => {
     expect([setup.cuts, setup.ended]).toEqual([['1001'], ['requeued']])
     expect(setup.route.stats().subscribers).toBe(0)
   })
+})
+
+test('a session with acknowledgements whose socket fails is cut off, and leaves nothing behind', async () => {
+  const setup = new Setup()
+  const session = await setup.run(() => {
+    throw new Error('the socket is broken')
+  })
+  await until(() => setup.ended.length > 0, 'the record to be requeued', 5_000)
+  await within(session.end(), 'the end of the session', 5_000)
+  expect([setup.cuts, setup.ended]).toEqual([['cut'], ['requeued']])
+  expect(setup.route.stats().subscribers).toBe(0)
+  expect(messagesOf(logged)).toEqual(['Cannot write to a WebSocket: Error: the socket is broken'])
 })

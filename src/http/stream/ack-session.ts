@@ -110,12 +110,11 @@ export class AckSession implements OpenStream {
     } catch (thrown) {
       if (!this.#stop.signal.aborted) this.#error = asKafkaConsumeError(thrown)
     }
-    const error = this.#error
-    const { returnErrorMessage } = this.#route.options.errorHandling
-    if (error) await this.#write(writer, [errorFrame(error, returnErrorMessage)])
-    await this.#lastAcks(writer)
-    writer.close(...closeFrameFor(error))
-    this.#finish()
+    try {
+      await this.#conclude(writer)
+    } finally {
+      this.#finish()
+    }
   }
 
   onMessage(text: string, writer: SocketWriter): void {
@@ -216,6 +215,14 @@ export class AckSession implements OpenStream {
     }
     // An empty list is a ping.
     await this.#write(writer, [...gaps, ...texts])
+  }
+
+  async #conclude(writer: SocketWriter): Promise<void> {
+    const error = this.#error
+    const { returnErrorMessage } = this.#route.options.errorHandling
+    if (error) await this.#write(writer, [errorFrame(error, returnErrorMessage)])
+    await this.#lastAcks(writer)
+    writer.close(...closeFrameFor(error))
   }
 
   async #write(writer: SocketWriter, texts: readonly string[]): Promise<void> {

@@ -1,10 +1,13 @@
 import type { WSContext } from 'hono/ws'
 import { describeError, type KafkaConsumeError } from '../../core/errors.ts'
+import { logOf } from '../../core/log.ts'
 import type { StreamWriter } from './stream-encoder.ts'
 
 /** Bytes that may be buffered for a client; more is written when the buffer has drained. */
 const HIGH_WATER_BYTES = 256 * 1024
 const DRAIN_MS = 20
+
+const log = logOf('socket')
 
 /** Close codes of RFC 6455, https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
 export const CLOSE = {
@@ -60,10 +63,16 @@ export class SocketWriter implements StreamWriter<readonly string[]> {
 
   async write(texts: readonly string[]): Promise<void> {
     if (this.#closed) return
-    if (texts.length === 0) this.#raw.ping?.()
-    // Without a cork, Bun writes each frame to the kernel by itself.
-    if (texts.length > 1 && this.#raw.cork) this.#raw.cork(() => this.#send(texts))
-    else this.#send(texts)
+    try {
+      if (texts.length === 0) this.#raw.ping?.()
+      // Without a cork, Bun writes each frame to the kernel by itself.
+      if (texts.length > 1 && this.#raw.cork) this.#raw.cork(() => this.#send(texts))
+      else this.#send(texts)
+    } catch (error) {
+      log.warn('Cannot write to a WebSocket: {error}', { error })
+      // Without this frame the next one would leave a hole in the stream.
+      this.abort()
+    }
     while (!this.#closed && this.#buffered() > HIGH_WATER_BYTES) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_MS))
     }
