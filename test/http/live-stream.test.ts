@@ -112,6 +112,7 @@ describe('a client that reads nothing', () => {
     ['an event stream', 'text/event-stream', 'identity'],
     ['a compressed event stream', 'text/event-stream', 'gzip'],
     ['lines', 'application/x-ndjson', 'identity'],
+    ['compressed lines', 'application/x-ndjson', 'gzip'],
   ] as const
   test.each(forms)(
     'of %s is sent at most two writes ahead, and gets all that follows when it reads again',
@@ -125,9 +126,9 @@ describe('a client that reads nothing', () => {
       await Bun.sleep(1_500)
       expect(mount.sentBytes).toBeLessThanOrEqual(2 * 256 * KIB + KIB)
       if (coding === 'gzip') {
-        const ended = mount.route.close()
+        // The stream abandons its second write, which goes before the end of the gzip stream all the same.
+        await mount.route.close()
         while (await body.take());
-        await ended
         const offsets = offsetsOf(gunzipSync(body.bytes).toString())
         expect(offsets).toEqual(range(0, offsets.length))
       } else {

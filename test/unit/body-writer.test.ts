@@ -27,6 +27,14 @@ describe('a body that is written while it is read', () => {
     await writing
   })
 
+  test('keeps the order of a write that its stream has abandoned and the last one', async () => {
+    const writer = new BodyWriter()
+    const first = writer.write(bytes('block'))
+    void Promise.resolve(writer.write(bytes('end'))).then(() => writer.close())
+    expect(await new Response(writer.body).text()).toBe('blockend')
+    await first
+  })
+
   test('accepts a write at once while the runtime waits for bytes', async () => {
     const writer = new BodyWriter()
     const reading = writer.body.getReader().read()

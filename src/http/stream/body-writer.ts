@@ -7,8 +7,11 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined
   /** Whether the runtime has pulled and waits for bytes. */
   #isPulled = false
-  /** Enqueues the bytes of the waiting write. */
-  #flush: (() => void) | undefined
+  /**
+   * Enqueue the bytes of the writes that wait, in their order: one, and the end of a compressed stream
+   * behind a write that its stream has abandoned.
+   */
+  readonly #waiting: Array<() => void> = []
   #listener: (() => void) | undefined
 
   constructor() {
@@ -16,15 +19,16 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   write(bytes: Uint8Array): Promise<void> | undefined {
+    if (!this.#controller) return undefined
     if (this.#isPulled) {
       this.#enqueue(bytes)
       return undefined
     }
     return new Promise((resolve) => {
-      this.#flush = () => {
+      this.#waiting.push(() => {
         this.#enqueue(bytes)
         resolve()
-      }
+      })
     })
   }
 
@@ -51,9 +55,7 @@ export class BodyWriter implements UnderlyingDefaultSource<Uint8Array> {
 
   pull(): void {
     this.#isPulled = true
-    const flush = this.#flush
-    this.#flush = undefined
-    flush?.()
+    this.#waiting.shift()?.()
   }
 
   cancel(): void {
