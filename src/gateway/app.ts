@@ -25,7 +25,7 @@ import { healthRoutes, type NotReady } from './health.ts'
 import { STANDARD_HTTPS_PORT } from './https.ts'
 import { KongRoutes } from './kong-routes.ts'
 import { type GuardedLogin, guardedLogin } from './login/login.ts'
-import { Pages } from './pages.ts'
+import { PagePaths, Pages } from './pages.ts'
 import { produceRoute } from './produce-route.ts'
 import { refuseRestricted } from './restricted.ts'
 import type { AnsweringHandler, MakeRoute, ServedRoute } from './routing-table.ts'
@@ -36,6 +36,9 @@ const NO_ADDRESS = () => 'unknown'
 
 /** The path of the gateway's own route to write. */
 const PRODUCE_PATH = '/produce'
+
+/** The gateway's own routes by their paths: those that are not of Kong's configuration. */
+type OwnRoutes = ReadonlyMap<string, ServedRoute>
 
 /** The cluster of the gateway's own routes. */
 type OwnCluster = {
@@ -160,37 +163,35 @@ export interface Gateway {
  * @param makeRoute Default: `kafkaConsume`.
  */
 export function createGateway(options: GatewayOptions, makeRoute?: MakeRoute): Gateway {
-  const { cluster, threads, sessions, addressOf = NO_ADDRESS } = options
+  const { cluster, threads, sessions, addressOf = NO_ADDRESS, docs = true } = options
+  const consolePath = options.console ?? '/'
   const make = routeMaker(options, makeRoute)
   const supervisor = new Supervisor(options.maxEagerStarts)
-  const kong = kongRoutes(options, make, supervisor, (c) => isPage(c))
-  const own = ownHandlers(options, make)
-  for (const handler of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
-  const ownServed = [...own].map(([path, handler]) => {
-    return { name: path, paths: [path], hasOffsets: true, hosts: [], handler }
-  })
-  const served = () => [...ownServed, ...kong.served()]
-  const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
-  const reports = reportsOf(options, served, measured)
-  const consolePath = options.console ?? '/'
-  const pages = new Pages({
-    status: reports.status,
-    served,
-    console: consolePath,
-    docs: options.docs ?? true,
-    metrics: reports.metrics !== undefined,
-    account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
-    isLoginOffered: (c) => login.isOffered(c),
-  })
-  const isPage = (c: Context): boolean => pages.isPage(c) && !kong.matches(c)
+  const own = ownRoutes(options, make)
+  for (const { handler } of own.values()) supervisor.add(handler, cluster?.brokers.join(', ') ?? '')
+  const pagePaths = new PagePaths(consolePath, docs)
+  const kong = kongRoutes(options, make, supervisor, pagePaths)
   const login = guardedLogin({
     guard: options.guard,
     sessions,
     consumers: kong.logins,
     isRoute: (c, method, path) => kong.matches(c, { method, path }),
     addressOf,
-    isPage,
+    isPage: (c) => kong.isPage(c),
     counts: threads,
+  })
+  const served = () => [...own.values(), ...kong.served()]
+  const measured = () => ({ ...byName(served()), ...logsByName(kong.logs()) })
+  const reports = reportsOf(options, served, measured)
+  const pages = new Pages({
+    paths: pagePaths,
+    status: reports.status,
+    served,
+    console: consolePath,
+    docs,
+    metrics: reports.metrics !== undefined,
+    account: async (c) => c.get('gatewaySession') ?? (await kong.logins.account(c)),
+    isLoginOffered: (c) => login.isOffered(c),
   })
 
   return {
@@ -211,7 +212,7 @@ function kongRoutes(
   options: GatewayOptions,
   make: MakeRoute,
   supervisor: Supervisor,
-  isPage: (c: Context) => boolean,
+  pagePaths: PagePaths,
 ): KongRoutes {
   const { cluster, groupInstanceId, groupProtocol, threads, sessions } = options
   return new KongRoutes({
@@ -228,7 +229,7 @@ function kongRoutes(
     makeLimiter: threads?.makeLimiter ?? makeLocalLimiter,
     makeLoginCounter: threads?.makeLoginCounter ?? makeLocalLoginCounter,
     sessions: sessions && new Sessions('kafka-consumer-session', sessions),
-    isPage,
+    pagePaths,
   })
 }
 
@@ -239,7 +240,7 @@ interface AppParts {
   readonly supervisor: Supervisor
   readonly login: GuardedLogin
   readonly kong: KongRoutes
-  readonly own: ReadonlyMap<string, AnsweringHandler>
+  readonly own: OwnRoutes
   readonly pages: Pages
   readonly consolePath: string
 }
@@ -316,8 +317,8 @@ function routeMaker(options: GatewayOptions, makeRoute: MakeRoute | undefined): 
   return (given, name) => make({ ...common, ...given }, name)
 }
 
-/** The handlers of the gateway's own routes by their paths; none without a cluster. */
-function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, AnsweringHandler> {
+/** Makes the gateway's own routes; none without a cluster. */
+function ownRoutes(options: GatewayOptions, make: MakeRoute): OwnRoutes {
   if (!options.cluster) return new Map()
   const { brokers, topics, ...connection } = options.cluster
   const { groupInstanceId, groupProtocol, guard: { corsOrigins = [] } = {} } = options
@@ -328,20 +329,31 @@ function ownHandlers(options: GatewayOptions, make: MakeRoute): Map<string, Answ
     autoOffsetReset: 'earliest',
     consumerGroup: { mode: 'random', groupInstanceId, groupProtocol },
   } as const
-  const optionsOf: ReadonlyArray<readonly [path: string, options: KafkaConsumeOptions]> = [
+  const reading: ReadonlyArray<readonly [path: string, options: KafkaConsumeOptions]> = [
     ['/messages', { ...cluster, ...group, pageCaching, mode: 'http-get' }],
     ['/stream', { ...cluster, mode: 'server-sent-events' }],
     // Its settings are those of `/messages`, so that both share one member of the group.
     ['/socket', { ...cluster, ...group, mode: 'websocket' }],
   ]
-  return new Map<string, AnsweringHandler>([
-    ...optionsOf.map(([path, options]) => [path, make(options, path)] as const),
-    ...(options.produce ? [[PRODUCE_PATH, produceRoute(cluster, corsOrigins)] as const] : []),
-  ])
+  const routes = reading.map(([path, options]) => ownRoute(path, make(options, path), true))
+  if (options.produce) {
+    routes.push(ownRoute(PRODUCE_PATH, produceRoute(cluster, corsOrigins), false))
+  }
+  return new Map(routes.map((route) => [route.name, route]))
+}
+
+function ownRoute(path: string, handler: AnsweringHandler, hasOffsets: boolean): ServedRoute {
+  return { name: path, paths: [path], hosts: [], hasOffsets, handler }
 }
 
 /** The part of a path by which a route reports offsets. */
 const OFFSETS_SUFFIX = /\/offsets$/
+
+function ownRouteAt(path: string, routes: OwnRoutes): ServedRoute | undefined {
+  const base = path.replace(OFFSETS_SUFFIX, '')
+  const route = routes.get(base)
+  return base === path || route?.hasOffsets ? route : undefined
+}
 
 /**
  * Answers a request by one of the gateway's own routes; undefined where it is for another path.
@@ -352,16 +364,15 @@ const OFFSETS_SUFFIX = /\/offsets$/
 function answerOwn(
   c: Context,
   next: Next,
-  handlers: ReadonlyMap<string, AnsweringHandler>,
+  routes: OwnRoutes,
   kong: KongRoutes,
   guard: (c: Context) => Promise<Response | undefined> | undefined,
 ): Promise<Response> | undefined {
-  const path = c.req.path.replace(OFFSETS_SUFFIX, '')
-  const handler = handlers.get(path)
-  if (!handler) return undefined
+  const route = ownRouteAt(c.req.path, routes)
+  if (!route) return undefined
   const statistics = requestStatisticsOf(c)
-  if (statistics) statistics.route = path
-  const answer = () => handler(c, next) as Promise<Response>
+  if (statistics) statistics.route = route.name
+  const answer = () => route.handler(c, next) as Promise<Response>
   if (kong.isEmpty) return answer()
   kong.hideSession(c)
   const refusal = guard(c)

@@ -17,6 +17,7 @@ import type { Sessions } from './auth/sessions.ts'
 import { CredentialStreams } from './credential-streams.ts'
 import { httpsUrl } from './https.ts'
 import { KongLogins } from './kong-logins.ts'
+import type { PagePaths } from './pages.ts'
 import {
   ANY_ROUTE,
   buildTable,
@@ -40,8 +41,8 @@ export interface KongRoutesOptions extends TableOptions {
   readonly addressOf: (c: Context) => string
   /** Sessions of browsers whose users log in as consumers. Default: they cannot log in. */
   readonly sessions?: Sessions | undefined
-  /** Whether a request is for a page that pages of other origins may link to. */
-  readonly isPage: (c: Context) => boolean
+  /** The paths of the gateway's pages. */
+  readonly pagePaths: PagePaths
 }
 
 export class KongRoutes {
@@ -57,7 +58,11 @@ export class KongRoutes {
 
   constructor(options: KongRoutesOptions) {
     this.#options = options
-    this.logins = new KongLogins(options.sessions, () => this.#table, options.isPage)
+    this.logins = new KongLogins(
+      options.sessions,
+      () => this.#table,
+      (c) => this.isPage(c),
+    )
   }
 
   /**
@@ -113,6 +118,11 @@ export class KongRoutes {
   /** The routes that read Kafka. */
   served(): ServedRoute[] {
     return [...this.#table.byName.values()]
+  }
+
+  /** Whether a request is for a page of the gateway: a route of its path takes precedence. */
+  isPage(c: Context): boolean {
+    return this.#options.pagePaths.has(c) && !this.matches(c)
   }
 
   /**

@@ -29,7 +29,27 @@ interface PageBindings {
 
 type PassOrAnswer = (c: Context) => Promise<Response | undefined> | undefined
 
+/** The paths of pages that browsers show. */
+export class PagePaths {
+  readonly #paths: ReadonlySet<string>
+
+  /**
+   * @param page The path of the console page, or `off`.
+   * @param docs Whether `/docs` is there.
+   */
+  constructor(page: string, docs: boolean) {
+    const paths = [...(docs ? ['/docs'] : []), ...(page === 'off' ? [] : [page])]
+    this.#paths = new Set(paths.map(withoutSlash))
+  }
+
+  /** Whether a request is for a page, and not for one of its files or for data. */
+  has({ req: { method, path } }: Context): boolean {
+    return method === 'GET' && this.#paths.has(withoutSlash(path))
+  }
+}
+
 interface PageOptions {
+  readonly paths: PagePaths
   /** The routes that the pages show. */
   readonly served: () => readonly ServedRoute[]
   /** The answer of `/status`. */
@@ -48,8 +68,6 @@ interface PageOptions {
 
 /** The gateway's pages: the console with `/status`, and the API docs. */
 export class Pages {
-  /** The paths of pages that browsers show. */
-  readonly #paths: ReadonlySet<string>
   readonly #app = new Hono<{ Bindings: PageBindings }>({ strict: false })
   readonly #options: PageOptions
 
@@ -57,8 +75,6 @@ export class Pages {
     this.#options = options
     const { served, status, console: page, docs, metrics } = options
     const app = this.#app
-    const paths = [...(docs ? ['/docs'] : []), ...(page === 'off' ? [] : [page])]
-    this.#paths = new Set(paths.map(withoutSlash))
     app.use((c, next) => {
       c.set('kafkaClient', c.env.kafkaClient)
       if (c.env.session) c.set('gatewaySession', c.env.session)
@@ -83,11 +99,6 @@ export class Pages {
     // The gateway's app answers GET before Kong's routes, which may have other methods at that path.
     if (metrics) app.all('/metrics', (c) => refuseMethod(c))
     app.notFound((c) => c.json({ message: 'no Route matched with those values' }, 404))
-  }
-
-  /** Whether a request is for a page, and not for one of its files or for data. */
-  isPage({ req: { method, path } }: Context): boolean {
-    return method === 'GET' && this.#paths.has(withoutSlash(path))
   }
 
   /**
@@ -115,8 +126,8 @@ export class Pages {
   }
 
   async #answer(c: Context): Promise<Response> {
-    const { account, isLoginOffered } = this.#options
-    const isPage = this.isPage(c)
+    const { paths, account, isLoginOffered } = this.#options
+    const isPage = paths.has(c)
     const bindings: PageBindings = {
       kafkaClient: clientOf(c),
       session: isPage ? await account(c) : undefined,

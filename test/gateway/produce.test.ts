@@ -49,6 +49,13 @@ test('writes records that the routes then read', async () => {
   expect(records[0]).toMatchObject(record)
 }, 120_000)
 
+test('is at its own path alone', async () => {
+  const gateway = gatewayWith({})
+  const init = { method: 'POST', body: 'x' }
+  const below = await gateway.app.request(`${ORIGIN}/produce/offsets`, init)
+  expect(below.status).toBe(404)
+})
+
 test('is not there unless it is switched on', async () => {
   const gateway = gatewayWith({ produce: false })
   expect((await post(gateway, 'x')).status).toBe(404)
