@@ -95,7 +95,9 @@ export function kafkaReader<const Topics extends KafkaTopics>(
 }
 
 /** Hono's default error handler prints only errors that make no answer themselves. */
-function logUnexpected({ error, req: { method, path } }: Context): void {
+function logUnexpected({ error, req: { method, path, raw } }: Context): void {
   if (!(error instanceof KafkaConsumeError) || error.status !== 500) return
+  // A poll throws when its client leaves, whose answer nobody reads.
+  if (raw.signal.aborted) return
   log.error('Cannot answer {method} {path}: {cause}', { method, path, cause: error.cause ?? error })
 }

@@ -50,7 +50,10 @@ export interface ReadLimits {
    * @default 1000
    */
   readonly timeout?: number
-  /** Ends the waiting. Default: the signal of the request, which aborts when its client leaves. */
+  /**
+   * Ends the waiting: a poll then gets no records, and a read those that it has. Default: the signal of
+   * the request, which aborts when its client leaves; a poll then throws, which ends the handler.
+   */
   readonly signal?: RequestSignal
 }
 
@@ -77,7 +80,7 @@ export interface StreamFrom extends ReadFrom {
 
 /** The result of `poll`: records that the consumer group gave to this handler. */
 export interface PolledRecords<Received extends AnyRecord = ConsumedRecord> {
-  /** In the order of each partition; empty when the timeout ran out. */
+  /** In the order of each partition; empty when the timeout ran out or `signal` has aborted. */
   readonly records: readonly Received[]
   /** Offsets that the group has missed since the poll before. */
   readonly gaps: readonly Gap[]
@@ -172,7 +175,7 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
 /** The most records and bytes that a handler's stream takes at once. */
 const STREAM_LIMITS = { records: 500, bytes: 1024 * 1024 }
 
-/** The result of a poll whose handler has ended. */
+/** The result of a poll whose signal has aborted, or whose handler has ended. */
 const NOTHING_POLLED: PolledRecords<AnyRecord> = {
   records: [],
   gaps: [],
@@ -234,7 +237,7 @@ export class RequestReader implements KafkaReader<AnyRecord> {
         trace?.addRecords(records)
         return { group, delivery, taken: records }
       } catch (error) {
-        if (ended.aborted) return undefined
+        if (ended.aborted || limits.signal?.aborted) return undefined
         throw error
       }
     })

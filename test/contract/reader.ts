@@ -1,6 +1,11 @@
 import { describe, expect, spyOn, test } from 'bun:test'
 import { Hono } from 'hono'
-import { type KafkaReader, type KafkaReaderEnv, type KafkaReaderMiddleware, kafkaReader } from '../../src/index.ts'
+import {
+  type KafkaReader,
+  type KafkaReaderEnv,
+  type KafkaReaderMiddleware,
+  kafkaReader,
+} from '../../src/index.ts'
 import { throwingApp } from '../runtimes/throwing.ts'
 import { uniqueName } from '../support/names.ts'
 import { places, range, type Target } from '../support/route.ts'
@@ -40,6 +45,17 @@ class Behind implements AsyncDisposable {
       if (then === 'requeue') requeue()
       if (then === 'commit') commit()
       return c.json(records)
+    })
+    app.get('/signal/:method/:when', async (c) => {
+      const abort = new AbortController()
+      if (c.req.param('when') === 'before') abort.abort()
+      else setTimeout(() => abort.abort(), 500)
+      const limits = { timeout: 60_000, signal: abort.signal }
+      const reading =
+        c.req.param('method') === 'poll'
+          ? c.var.kafka.poll(limits)
+          : c.var.kafka.read({ start: 'latest', ...limits })
+      return c.json((await reading).records)
     })
     app.get('/left/:then', async (c) => {
       const polled = c.var.kafka.poll({ timeout: 60_000 })
@@ -168,6 +184,25 @@ export function describeReader(target: () => Target): void {
       expect((await reading).records.length).toBeGreaterThan(0)
       // Node's and Bun's timers hold 31 bits: a longer time fires at once, and the read would spin.
       for (const [, delay = 0] of timers.mock.calls) expect(delay).toBeLessThan(2 ** 31)
+    })
+
+    test('a poll or a read whose own signal aborts ends without records', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await using behind = new Behind(target(), topic)
+      const paths = ['poll', 'read'].flatMap((method) => [`${method}/before`, `${method}/during`])
+      const ended = await Promise.all(paths.map((path) => behind.json(`/signal/${path}`)))
+      expect(ended).toEqual([[], [], [], []])
+      const written = await kafka.produce(topic, spread(4, 1))
+      const got: StreamedRecord[] = []
+      await until(
+        async () => {
+          got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
+          return got.length >= 4
+        },
+        () => `all records; ${got.length} came`,
+      )
+      expect(places(got)).toEqual(places(written))
     })
 
     test('a poll that outlives its handler takes no records', async () => {

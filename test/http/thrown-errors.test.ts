@@ -47,7 +47,7 @@ test('the gateway answers an error that a plugin throws with its time to retry',
   expect(await response.json()).toMatchObject({ code: 'TOO_MANY_RECORDS', retryable: true })
 })
 
-test('an unexpected error of a handler behind kafkaReader is logged with its cause', async () => {
+test('an unexpected error of a handler behind kafkaReader is logged with its cause, unless its client has left', async () => {
   const reader = kafkaReader({ bootstrapServers: '127.0.0.1:1', topics: ['orders'] })
   const app = new Hono()
   app.use(reader)
@@ -66,6 +66,7 @@ test('an unexpected error of a handler behind kafkaReader is logged with its cau
   for (const path of ['/unexpected', '/expected', '/other']) {
     statuses.push((await app.request(path)).status)
   }
+  await app.request('/unexpected', { signal: AbortSignal.abort() })
   expect(statuses).toEqual([500, 503, 500])
   expect(messagesOf(logged)).toEqual(['Cannot answer GET /unexpected: Error: no memory'])
   await reader.close()
