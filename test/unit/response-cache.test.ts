@@ -2,6 +2,8 @@ import { expect, test } from 'bun:test'
 import type { Context } from 'hono'
 import { AnswerBudget, AnswerMemory } from '../../src/http/response/answer-budget.ts'
 import { ResponseCache } from '../../src/http/response/response-cache.ts'
+import { Route } from '../../src/http/route/route.ts'
+import { resolveOptions } from '../../src/options/consume-options.ts'
 import { until } from '../support/wait.ts'
 
 function asking(url: string, accept?: string): Context {
@@ -73,4 +75,16 @@ test('answers with a maximum age are forgotten after it, with their memory', asy
   expect(kept.find(now, asking('/a'))).toBeDefined()
   kept.clear()
   expect(budget.used).toBe(0)
+})
+
+test('a page that is read while its route closes is not cached, and takes nothing of the shared budget', async () => {
+  const answers = new AnswerBudget(1024 * 1024)
+  const options = resolveOptions({ bootstrapServers: 'localhost:9092', topics: ['t'] })
+  const route = new Route(options, { answers })
+  const now = {}
+  for (const cache of [route.responseCache, route.pageCache]) cache.add(now, asking('/a'), answer())
+  expect(answers.used).toBeGreaterThan(0)
+  await route.close()
+  for (const cache of [route.responseCache, route.pageCache]) cache.add(now, asking('/b'), answer())
+  expect(answers.used).toBe(0)
 })

@@ -41,6 +41,7 @@ export class ResponseCache {
   /** In the order in which they were added. */
   #answers = new Map<string, { readonly answer: CachedResponse; readonly added: number }>()
   #sweep: ReturnType<typeof setTimeout> | undefined
+  #isClosed = false
 
   /**
    * @param memory Counts the cached bytes, in the budgets of the answers in delivery.
@@ -58,6 +59,7 @@ export class ResponseCache {
   }
 
   add(version: object, c: Context, answer: CachedResponse): void {
+    if (this.#isClosed) return
     if (version !== this.#version) {
       this.clear()
       this.#version = version
@@ -77,6 +79,12 @@ export class ResponseCache {
     this.#version = undefined
     this.#answers = new Map()
     this.#memory.release()
+  }
+
+  /** Caches nothing any more: an answer that is still being made then could keep its memory for ever. */
+  close(): void {
+    this.#isClosed = true
+    this.clear()
   }
 
   /** Removes answers when their time is over. */

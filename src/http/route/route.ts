@@ -345,8 +345,8 @@ export class Route {
   }
 
   async #close(): Promise<void> {
-    this.responseCache.clear()
-    this.pageCache.clear()
+    this.responseCache.close()
+    this.pageCache.close()
     registerClosed(this)
     await inTurn(
       () => allSettled([...this.#streams].map((stream) => stream.end())),
