@@ -1,7 +1,5 @@
 import type { Handler } from 'hono'
-import { shuttingDownError } from '../../core/errors.ts'
 import type { HistogramState } from '../../core/histogram.ts'
-import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { onUse } from '../../core/on-use.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { KafkaTopics } from '../../options/option-types.ts'
@@ -9,6 +7,7 @@ import { resolveProduceOptions } from '../../options/produce-options.ts'
 import type { KafkaWriterOptions } from '../../options/typed-options.ts'
 import type { SchemasByTopic } from '../../records/topic-schemas.ts'
 import type { Connection } from '../route/cluster-registry.ts'
+import { LazyLease } from '../route/lazy-lease.ts'
 import type { ClusterStats } from '../route/route-stats.ts'
 import type { ProduceHandler } from './typed-records.ts'
 import { type WriteOutcome, WriteStatistics } from './write-statistics.ts'
@@ -70,48 +69,24 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
   options: KafkaWriterOptions<Topics>,
 ): KafkaProduceHandler<ProduceHandler<Topics>> {
   const resolved = resolveProduceOptions(options)
-  let connecting: Promise<Connection> | undefined
-  let connection: Connection | undefined
-  let closed: Promise<void> | undefined
   const statistics = new WriteStatistics()
-
-  const closable = {
-    close: () => {
-      registerClosed(closable)
-      closed ??= (async () => {
-        await (await connecting?.catch(() => undefined))?.release()
-      })()
-      return closed
-    },
-  }
-
-  const connected = async (): Promise<Connection> => {
-    if (closed) {
-      throw shuttingDownError('write to Kafka')
-    }
-    if (!connecting) registerOpen(closable)
-    connecting ??= import('../route/cluster-registry.ts').then(({ connect }) =>
-      connect(clusterOptions(resolved)),
-    )
-    connection = await connecting.catch((error) => {
-      connecting = undefined
-      throw error
-    })
-    return connection
-  }
+  const lease = new LazyLease<Connection>('write to Kafka', async () => {
+    const { connect } = await import('../route/cluster-registry.ts')
+    return connect(clusterOptions(resolved))
+  })
 
   const handler: Handler = onUse(async () => {
     const { answersOf } = await import('./answer-post.ts')
-    return answersOf({ options: resolved, statistics, connected })
+    return answersOf({ options: resolved, statistics, connected: () => lease.take() })
   })
 
   return Object.assign(handler, {
     start: async () => {
-      const { cluster } = await connected()
+      const { cluster } = await lease.take()
       await cluster.connected()
       await cluster.assertUsable(resolved.topics, 'write')
     },
-    outage: () => connection?.cluster.outage(),
+    outage: () => lease.outage(),
     stats: (): ProduceStats => ({
       mode: 'produce',
       topics: resolved.topics,
@@ -119,13 +94,9 @@ export function kafkaProduce<const Topics extends KafkaTopics>(
       bytes: statistics.bytes,
       outcomes: statistics.outcomes(),
       confirmation: statistics.confirmation(),
-      cluster: connection && {
-        name: connection.cluster.name,
-        outage: connection.cluster.outage(),
-        brokers: connection.cluster.brokers(),
-      },
+      cluster: lease.clusterStats(),
     }),
-    close: closable.close,
+    close: () => lease.close(),
     schemas: resolved.schemas,
   })
 }

@@ -1,13 +1,13 @@
 /** The producer of `kafkaUpstream` and `kafkaLog`, and the outcome of their records. */
 import { settledWithin } from '../../core/deadline.ts'
-import { asKafkaConsumeError, KafkaConsumeError, shuttingDownError } from '../../core/errors.ts'
-import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
+import { asKafkaConsumeError, KafkaConsumeError } from '../../core/errors.ts'
 import { clusterOptions } from '../../options/connection.ts'
 import type { ResolvedLogOptions } from '../../options/log-options.ts'
 import type { KafkaOutage } from '../../port/kafka.ts'
 import type { ProducerSettings } from '../../port/open-producer.ts'
 import type { ProducerRecord } from '../../port/producer.ts'
 import type { ProducerLease } from '../route/cluster-registry.ts'
+import { LazyLease } from '../route/lazy-lease.ts'
 import type { ProduceStats } from './kafka-produce.ts'
 import { LossLog } from './loss-log.ts'
 import { WriteStatistics } from './write-statistics.ts'
@@ -38,35 +38,37 @@ export class RecordSender {
   readonly #isBuffering: boolean
   readonly #losses: LossLog
   readonly #following = new Set<Promise<void>>()
-  #leasing: Promise<ProducerLease> | undefined
-  #lease: ProducerLease | undefined
+  readonly #lease: LazyLease<ProducerLease>
   /** Records that were accepted and then not written. */
   #lost = 0
   /** Records that were accepted, and that Kafka has not answered for. */
   #buffered = 0
-  #closed: Promise<void> | undefined
 
   /** @param isBuffering Whether records are accepted before Kafka has them. */
   constructor(options: SenderOptions, isBuffering: boolean) {
     this.#options = options
     this.#isBuffering = isBuffering
     this.#losses = new LossLog(options.topic)
+    const take = async () => {
+      const { leaseProducer } = await import('../route/cluster-registry.ts')
+      return leaseProducer(clusterOptions(options), producerSettings(options, isBuffering))
+    }
+    this.#lease = new LazyLease('write to Kafka', take, this)
   }
 
   /** Connects. @throws KafkaConsumeError when Kafka cannot be reached or refuses. */
   async start(): Promise<void> {
-    const { cluster } = await this.#leased()
+    const { cluster } = await this.#taken()
     await cluster.connected()
     await cluster.assertUsable([this.#options.topic], 'write')
   }
 
   outage(): KafkaOutage | undefined {
-    return this.#lease?.cluster.outage()
+    return this.#lease.outage()
   }
 
   /** The statistics that both kinds of handlers have. */
   stats(): Omit<BufferedStats<never>, 'mode' | 'topics'> {
-    const cluster = this.#lease?.cluster
     return {
       records: this.statistics.records,
       bytes: this.statistics.bytes,
@@ -74,11 +76,7 @@ export class RecordSender {
       confirmation: this.statistics.confirmation(),
       lost: this.#lost,
       buffered: this.#buffered,
-      cluster: cluster && {
-        name: cluster.name,
-        outage: cluster.outage(),
-        brokers: cluster.brokers(),
-      },
+      cluster: this.#lease.clusterStats(),
     }
   }
 
@@ -89,7 +87,7 @@ export class RecordSender {
    *   buffer the error of the first record that was not written.
    */
   async send(records: readonly ProducerRecord[]): Promise<void> {
-    const { producer } = await this.#leased()
+    const { producer } = await this.#taken()
     const began = performance.now()
     const accepted = await producer.accept(records)
     const outcome = accepted.outcome.then((results) => {
@@ -111,14 +109,10 @@ export class RecordSender {
   }
 
   /** Sends what is buffered, for some seconds at most, and disconnects. */
-  close(): Promise<void> {
-    registerClosed(this)
-    this.#closed ??= (async () => {
-      await (await this.#leasing?.catch(() => undefined))?.release()
-      await settledWithin(Promise.all(this.#following), FLUSH_MS)
-      this.#losses.close()
-    })()
-    return this.#closed
+  async close(): Promise<void> {
+    await this.#lease.close()
+    await settledWithin(Promise.all(this.#following), FLUSH_MS)
+    this.#losses.close()
   }
 
   #follow(count: number, outcome: Promise<readonly KafkaConsumeError[]>): void {
@@ -137,20 +131,10 @@ export class RecordSender {
     this.#following.add(following)
   }
 
-  async #leased(): Promise<ProducerLease> {
-    if (this.#closed) throw shuttingDownError('write to Kafka')
-    if (!this.#leasing) registerOpen(this)
-    this.#leasing ??= import('../route/cluster-registry.ts').then(({ leaseProducer }) =>
-      leaseProducer(
-        clusterOptions(this.#options),
-        producerSettings(this.#options, this.#isBuffering),
-      ),
-    )
+  async #taken(): Promise<ProducerLease> {
     try {
-      this.#lease = await this.#leasing
-      return this.#lease
+      return await this.#lease.take()
     } catch (error) {
-      this.#leasing = undefined
       throw asKafkaConsumeError(error)
     }
   }

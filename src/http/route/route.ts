@@ -1,7 +1,6 @@
 import { toHex } from '../../core/bytes.ts'
 import { KafkaConsumeError, outageError, shuttingDownError } from '../../core/errors.ts'
 import type { Gauge, MakeGauge } from '../../core/gauge.ts'
-import { registerClosed, registerOpen } from '../../core/hot-reload.ts'
 import { allSettled, inTurn } from '../../core/in-turn.ts'
 import type { RequestStatistics } from '../../core/request-statistics.ts'
 import type { ShareNames } from '../../core/shared-names.ts'
@@ -14,6 +13,7 @@ import { ResponseCache } from '../response/response-cache.ts'
 import { ClientGroups } from './client-groups.ts'
 import type { Lease } from './cluster-registry.ts'
 import { nameFunctions } from './function-names.ts'
+import { LazyLease } from './lazy-lease.ts'
 import type { GroupCalls, Membership } from './memberships.ts'
 import { type ReadKind, RouteStatistics } from './route-statistics.ts'
 import type { GroupStats, PartitionRange, RouteStats, StreamForm } from './route-stats.ts'
@@ -68,11 +68,9 @@ const MAX_PAGE_AGE_MS = 10_000
 export class Route {
   readonly options: ResolvedOptions
   readonly #streams = new Set<OpenStream>()
-  #lease: Promise<Lease> | undefined
-  #leased: Lease | undefined
+  readonly #lease: LazyLease<Lease>
   #membership: Membership | undefined
   #clientGroups: ClientGroups | undefined
-  #closed: Promise<void> | undefined
   readonly #streamLimit: StreamLimit
   readonly #sharedStreamLimit: StreamLimit | undefined
   readonly #answerBudgets: readonly AnswerBudget[]
@@ -91,6 +89,8 @@ export class Route {
     const { streams, answers, gauge, groups } = limits
     this.options = options
     nameFunctions(options)
+    const take = async () => (await import('./cluster-registry.ts')).lease(options)
+    this.#lease = new LazyLease('read from Kafka', take, this)
     const [open, answerBytes] = [gauge?.('streams'), gauge?.('answers')]
     this.#gauges = [open, answerBytes]
     this.#shareGroups = groups
@@ -111,18 +111,10 @@ export class Route {
    * @throws KafkaConsumeError SHUTTING_DOWN, or the error of an outage, without a wait for its end.
    */
   async lease(): Promise<Lease> {
-    if (this.#closed) throw shuttingDownError('read from Kafka')
-    if (!this.#lease) registerOpen(this)
-    this.#lease ??= import('./cluster-registry.ts').then(({ lease }) => lease(this.options))
-    try {
-      this.#leased = await this.#lease
-    } catch (error) {
-      this.#lease = undefined
-      throw error
-    }
-    const outage = this.#leased.cluster.outage()
+    const taken = await this.#lease.take()
+    const outage = taken.cluster.outage()
     if (outage) throw outageError(outage)
-    return this.#leased
+    return taken
   }
 
   /** Whether each client has a consumer group of its own. */
@@ -138,7 +130,7 @@ export class Route {
    *   name.
    */
   group(client: KafkaClient): GroupCalls | Promise<GroupCalls> {
-    const isOpen = this.#membership && !this.#closed && !this.#leased?.cluster.outage()
+    const isOpen = this.#membership && !this.isClosed && !this.#lease.outage()
     return isOpen ? (this.#membership as Membership) : this.#join(client)
   }
 
@@ -154,7 +146,7 @@ export class Route {
 
   async #join(client: KafkaClient): Promise<GroupCalls> {
     const { memberships } = await this.lease()
-    if (this.#closed) throw shuttingDownError('read from Kafka')
+    if (this.isClosed) throw shuttingDownError('read from Kafka')
     const { topics, autoOffsetReset, commitStrategy, consumerGroup, maxGroups } = this.options
     const { groupInstanceId: instanceId, groupProtocol: protocol } = consumerGroup
     const own = { instanceId, protocol, topics, autoOffsetReset, commitStrategy }
@@ -164,20 +156,20 @@ export class Route {
       return this.#clientGroups.forClient(groupIdOfClient(client))
     }
     const groupId = await groupIdOf(this.options)
-    if (this.#closed) throw shuttingDownError('read from Kafka')
+    if (this.isClosed) throw shuttingDownError('read from Kafka')
     this.#membership ??= join(groupId)
     return this.#membership
   }
 
   /** See {@link Feed.askVersion}; undefined, too, while records cannot be read. */
   askVersion(): object | undefined {
-    if (this.#closed || this.outage()) return undefined
-    return this.#leased?.feed.askVersion()
+    if (this.isClosed || this.outage()) return undefined
+    return this.#lease.taken?.feed.askVersion()
   }
 
   /** The outage of Kafka, or of a service that processing needs, such as a schema registry. */
   outage(): KafkaOutage | undefined {
-    return this.#leased?.cluster.outage() ?? this.#leased?.feed.outage()
+    return this.#lease.outage() ?? this.#lease.taken?.feed.outage()
   }
 
   /** The outage as of the last tick; undefined while no stream is open. */
@@ -192,7 +184,7 @@ export class Route {
 
   /** Processes records; undefined where they are encoded as they are, and before the first lease. */
   get processor(): RecordProcessor | undefined {
-    return this.#leased?.processor
+    return this.#lease.taken?.processor
   }
 
   /**
@@ -277,7 +269,7 @@ export class Route {
   }
 
   get isClosed(): boolean {
-    return this.#closed !== undefined
+    return this.#lease.isClosed
   }
 
   /**
@@ -301,8 +293,7 @@ export class Route {
   }
 
   stats(): RouteStats {
-    const { cluster, feed } = this.#leased ?? {}
-    const feedStats = feed?.stats()
+    const feed = this.#lease.taken?.feed.stats()
     const openStreams = { 'event-stream': 0, ndjson: 0, websocket: 0 }
     for (const { form } of this.#streams) openStreams[form]++
     return {
@@ -316,19 +307,15 @@ export class Route {
       answerBytes: this.#answerBudgets[0]?.used ?? 0,
       maxAnswerBytes: this.options.maxAnswerBytes,
       openStreams,
-      catchUpReads: feedStats?.catchUpReads ?? 0,
-      fallenBehind: feedStats?.fallenBehind ?? 0,
+      catchUpReads: feed?.catchUpReads ?? 0,
+      fallenBehind: feed?.fallenBehind ?? 0,
       silent: this.statistics.silent,
       gaps: this.statistics.gaps,
       uncompressed: this.statistics.uncompressed,
       sent: this.statistics.sent,
       latency: this.statistics.latency(),
-      cluster: cluster && {
-        name: cluster.name,
-        outage: cluster.outage(),
-        brokers: cluster.brokers(),
-      },
-      feed: feedStats,
+      cluster: this.#lease.clusterStats(),
+      feed,
       groups: this.#groups(),
     }
   }
@@ -339,20 +326,19 @@ export class Route {
   }
 
   /** Ends all streams, then releases the shares of the group and of the cluster. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
-    return this.#closed
+  async close(): Promise<void> {
+    await inTurn(
+      () => this.#lease.close(() => this.#end()),
+      ...this.#gauges.map((gauge) => () => gauge?.release()),
+    )
   }
 
-  async #close(): Promise<void> {
+  async #end(): Promise<void> {
     this.responseCache.close()
     this.pageCache.close()
-    registerClosed(this)
     await inTurn(
       () => allSettled([...this.#streams].map((stream) => stream.end())),
       () => allSettled([this.#membership?.close(), this.#clientGroups?.close()]),
-      async () => (await this.#lease?.catch(() => undefined))?.release(),
-      ...this.#gauges.map((gauge) => () => gauge?.release()),
     )
   }
 }
