@@ -28,6 +28,16 @@ export type {
   WrittenAnswer,
 } from './http/produce/typed-records.ts'
 export type { WriterControls } from './http/produce/writer-controls.ts'
+export type {
+  KafkaReader,
+  PolledRecords,
+  ReadFrom,
+  ReadLimits,
+  ReadRecords,
+  StreamedRecord,
+  StreamFrom,
+  StreamPosition,
+} from './http/reader-types.ts'
 export type { KafkaClient } from './http/request/client.ts'
 export type { LogFields } from './http/request/log-fields.ts'
 export type {
@@ -40,16 +50,6 @@ export type {
   StreamQuery,
   WriteQuery,
 } from './http/request/query-types.ts'
-export type {
-  KafkaReader,
-  PolledRecords,
-  ReadFrom,
-  ReadLimits,
-  ReadRecords,
-  StreamedRecord,
-  StreamFrom,
-  StreamPosition,
-} from './http/request-reader.ts'
 export type {
   Answer,
   ErrorAnswer,

@@ -7,7 +7,7 @@ import { resolveReaderOptions } from '../options/reader-options.ts'
 import type { RecordOf } from '../options/topic-records.ts'
 import type { KafkaReaderOptions } from '../options/typed-options.ts'
 import type { AnyRecord, ConsumedRecord } from '../records/consumed-record.ts'
-import type { KafkaReader } from './request-reader.ts'
+import type { KafkaReader } from './reader-types.ts'
 import { controlsOf, type KafkaControls } from './route/handler-controls.ts'
 import { Route } from './route/route.ts'
 
