@@ -6,6 +6,8 @@ import { runCommand } from './command.ts'
 /** The oldest Java on which Kafka 4 runs. */
 const OLDEST_JAVA = 17
 const MINUTES = 60_000
+/** How long apt-get waits for another one to end: tests that run at a time install what they need. */
+const LOCK_SECONDS = 300
 
 const ADVICE = `
   Debian, Ubuntu: apt-get install --no-install-recommends default-jre-headless maven
@@ -65,7 +67,7 @@ export async function installPackages(
   await step(`Installing ${title}`, async ({ update }) => {
     const apt = (...args: string[]) =>
       runCommand({
-        argv: ['apt-get', ...args],
+        argv: ['apt-get', '-o', `DPkg::Lock::Timeout=${LOCK_SECONDS}`, ...args],
         log,
         limit: 10 * MINUTES,
         env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
