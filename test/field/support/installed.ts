@@ -29,10 +29,14 @@ export async function npmClients(): Promise<Command> {
   return (program) => [node, join(folder, `${program}.js`)]
 }
 
-/** The clients of this package, on Node. */
+/** The clients of this package, on Node, or on Deno where the name ends with `-deno`. */
 export async function ownClients(): Promise<Command> {
-  const node = await npmTool('node')
-  return (program) => [node, join(clients, 'own', `${program}.ts`)]
+  const node = [await npmTool('node')]
+  const deno = [await npmTool('deno'), 'run', '--allow-all']
+  return (name) => {
+    const [, program, isDeno] = /^(.*?)(-deno)?$/.exec(name) as RegExpExecArray
+    return [...(isDeno ? deno : node), join(clients, 'own', `${program}.ts`)]
+  }
 }
 
 /** The clients of PyPI, in an environment of their own. */

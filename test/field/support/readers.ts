@@ -9,7 +9,11 @@ const SOCKET = { scheme: 'ws', path: '/socket?start=earliest' } as const
 
 /** Clients by the package manager that has them; each is called as its program. */
 const PROGRAMS = {
-  'this package': { provide: ownClients, events: ['stream'], sockets: ['socket'] },
+  'this package': {
+    provide: ownClients,
+    events: ['stream', 'stream-deno'],
+    sockets: ['socket'],
+  },
   npm: {
     provide: npmClients,
     events: [
