@@ -1,5 +1,10 @@
 import { useEffect, useState } from 'hono/jsx'
-import { type UseKafkaStream, useStreamBy } from './use-kafka-stream.ts'
+import {
+  type AnyStreamOptions,
+  type StreamSource,
+  type UseKafkaStream,
+  useStreamBy,
+} from './use-kafka-stream.ts'
 
 export type { KafkaStreamOptions, KafkaStreamState } from './use-kafka-stream.ts'
 
@@ -11,5 +16,5 @@ export type { KafkaStreamOptions, KafkaStreamState } from './use-kafka-stream.ts
  * return <ul>{records.map(({ cursor, value }) => <li key={cursor}>{value.total}</li>)}</ul>
  * ```
  */
-export const useKafkaStream: UseKafkaStream = (url, options) =>
-  useStreamBy({ useEffect, useState }, url, options)
+export const useKafkaStream: UseKafkaStream = (given: StreamSource, options?: AnyStreamOptions) =>
+  useStreamBy({ useEffect, useState }, given, options)

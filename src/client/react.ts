@@ -1,7 +1,12 @@
 'use client'
 
 import { useEffect, useState } from 'react'
-import { type UseKafkaStream, useStreamBy } from './use-kafka-stream.ts'
+import {
+  type AnyStreamOptions,
+  type StreamSource,
+  type UseKafkaStream,
+  useStreamBy,
+} from './use-kafka-stream.ts'
 
 export type { KafkaStreamOptions, KafkaStreamState } from './use-kafka-stream.ts'
 
@@ -13,5 +18,5 @@ export type { KafkaStreamOptions, KafkaStreamState } from './use-kafka-stream.ts
  * return <ul>{records.map(({ cursor, value }) => <li key={cursor}>{value.total}</li>)}</ul>
  * ```
  */
-export const useKafkaStream: UseKafkaStream = (url, options) =>
-  useStreamBy({ useEffect, useState }, url, options)
+export const useKafkaStream: UseKafkaStream = (given: StreamSource, options?: AnyStreamOptions) =>
+  useStreamBy({ useEffect, useState }, given, options)

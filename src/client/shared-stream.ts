@@ -11,6 +11,12 @@ import {
   wrongArgument,
 } from './record.ts'
 import { MAX_TIMER_MS } from './retry.ts'
+import {
+  addressOfRoute,
+  type RecordByRoute,
+  type RouteParameters,
+  type StreamRoute,
+} from './route.ts'
 import { type StreamOptions, stream } from './stream.ts'
 import { type TabMessage, TabPositions } from './tab-group.ts'
 
@@ -44,17 +50,25 @@ const OF_FOLLOWERS: ReadonlyArray<TabMessage['type']> = ['join', 'at', 'ping']
  * All of them get what the server sends to the tab that leads: with `headers` or `fetch` name the user
  * by `group`. Tabs share by `BroadcastChannel` and Web Locks. Where a runtime lacks them, this is `stream`.
  *
- * @param url Of the route; in browsers it may be relative.
+ * @param url Of the route; in browsers it may be relative. A route of `hc` types the records, as for `stream`.
  * @throws TypeError for `headers` or `fetch` without a `group`.
  * @throws KafkaStreamError when a retry cannot succeed; the reason of `signal` when it aborts.
  */
-export async function* sharedStream<const Schemas extends ValueSchemas | undefined = undefined>(
+export function sharedStream<const Schemas extends ValueSchemas | undefined = undefined>(
   url: string | URL,
-  options: SharedStreamOptions<Schemas> = {},
-): AsyncGenerator<RecordBySchema<Schemas>, void, undefined> {
+  options?: SharedStreamOptions<Schemas>,
+): AsyncGenerator<RecordBySchema<Schemas>, void, undefined>
+export function sharedStream<Route extends StreamRoute>(
+  route: [RecordByRoute<Route>] extends [never] ? never : Route,
+  options?: SharedStreamOptions & RouteParameters,
+): AsyncGenerator<RecordByRoute<Route>, void, undefined>
+export async function* sharedStream(
+  given: string | URL | StreamRoute,
+  options: SharedStreamOptions<ValueSchemas | undefined> & RouteParameters = {},
+): AsyncGenerator<ReceivedRecord, void, undefined> {
   const { silenceTimeout = 1 } = options
   if (!(silenceTimeout > 0)) throw wrongArgument('silenceTimeout must be milliseconds from 1')
-  const address = addressOf(url, options, { cursor: undefined })
+  const address = addressOf(addressOfRoute(given, options), options, { cursor: undefined })
   address.searchParams.delete('start')
   if (options.group === undefined && (options.headers || options.fetch)) {
     throw wrongArgument('tabs that share one with headers or fetch need a group')
@@ -70,7 +84,7 @@ export async function* sharedStream<const Schemas extends ValueSchemas | undefin
       cursor = record.cursor
       const accepted = await acceptRecord(record, options)
       options.signal?.throwIfAborted()
-      if (accepted) yield accepted as RecordBySchema<Schemas>
+      if (accepted) yield accepted
     }
   } finally {
     tab.leave()

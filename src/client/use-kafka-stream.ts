@@ -1,6 +1,12 @@
 /** The hook of `client/react` and `client/hono-jsx`, made of the library's own hooks. */
 
-import type { RecordBySchema, ValueSchemas } from './record.ts'
+import type { ReceivedRecord, RecordBySchema, ValueSchemas } from './record.ts'
+import {
+  addressOfRoute,
+  type RecordByRoute,
+  type RouteParameters,
+  type StreamRoute,
+} from './route.ts'
 import { sharedStream } from './shared-stream.ts'
 import { type StreamOptions, stream } from './stream.ts'
 
@@ -40,42 +46,61 @@ export interface ViewHooks {
 }
 
 /** The hook of a library. */
-export type UseKafkaStream = <const Schemas extends ValueSchemas | undefined = undefined>(
-  url: string | URL,
-  options?: KafkaStreamOptions<Schemas>,
-) => KafkaStreamState<RecordBySchema<Schemas>>
+export interface UseKafkaStream {
+  <const Schemas extends ValueSchemas | undefined = undefined>(
+    url: string | URL,
+    options?: KafkaStreamOptions<Schemas>,
+  ): KafkaStreamState<RecordBySchema<Schemas>>
+  <Route extends StreamRoute>(
+    route: [RecordByRoute<Route>] extends [never] ? never : Route,
+    options?: KafkaStreamOptions & RouteParameters,
+  ): KafkaStreamState<RecordByRoute<Route>>
+}
+
+/** An address, or a route of `hc`. */
+export type StreamSource = string | URL | StreamRoute
+
+/** The options of each form of the hook. */
+export type AnyStreamOptions = KafkaStreamOptions<ValueSchemas | undefined> & RouteParameters
 
 /** How long records are collected before the component is rendered again. */
 const RENDER_MS = 50
 
-/** The hook, by the hooks of a library. */
-export function useStreamBy<const Schemas extends ValueSchemas | undefined>(
+/** The hook, by the hooks of a library. The records are of the type that the caller knows. */
+export function useStreamBy(
   { useState, useEffect }: ViewHooks,
-  url: string | URL,
-  options: KafkaStreamOptions<Schemas> = {},
-): KafkaStreamState<RecordBySchema<Schemas>> {
-  const [state, setState] = useState<KafkaStreamState<RecordBySchema<Schemas>>>(INITIAL)
+  given: StreamSource,
+  options: AnyStreamOptions = {},
+): KafkaStreamState<never> {
+  const [state, setState] = useState<State>(INITIAL)
   const { start, cursor, end, filter, topic, partition, key, shared, group, limit } = options
   const wanted = { start, cursor, end, filter, topic, partition, key, shared, group, limit }
   useEffect(() => {
     setState(INITIAL)
-    return follow(url, options, setState)
+    return follow(given, options, setState)
     // As text, since each render has other objects.
-  }, [JSON.stringify([String(url), wanted])])
-  return state
+  }, [JSON.stringify([addressText(given, options), wanted])])
+  return state as KafkaStreamState<never>
 }
+
+/** The address as text. An address that cannot be used fails when the stream begins. */
+function addressText(given: StreamSource, options: RouteParameters): string {
+  try {
+    return String(addressOfRoute(given, options))
+  } catch (error) {
+    return String(error)
+  }
+}
+
+type State = KafkaStreamState<ReceivedRecord>
 
 const INITIAL = { records: [], status: 'connecting', error: undefined } as const
 
 /** Reads until the function that it returns is called. */
-function follow<Schemas extends ValueSchemas | undefined>(
-  url: string | URL,
-  options: KafkaStreamOptions<Schemas>,
-  setState: (
-    change: (
-      before: KafkaStreamState<RecordBySchema<Schemas>>,
-    ) => KafkaStreamState<RecordBySchema<Schemas>>,
-  ) => void,
+function follow(
+  given: StreamSource,
+  options: AnyStreamOptions,
+  setState: (change: (before: State) => State) => void,
 ): () => void {
   const { limit = 100, shared = false } = options
   const left = new AbortController()
@@ -83,7 +108,7 @@ function follow<Schemas extends ValueSchemas | undefined>(
   const update: typeof setState = (change) => {
     if (!left.signal.aborted) setState(change)
   }
-  let waiting: Array<RecordBySchema<Schemas>> = []
+  let waiting: ReceivedRecord[] = []
   let timer: ReturnType<typeof setTimeout> | undefined
   const render = () => {
     timer = undefined
@@ -92,7 +117,7 @@ function follow<Schemas extends ValueSchemas | undefined>(
     update((before) => ({ ...before, records: [...before.records, ...received].slice(-limit) }))
   }
   const read = async () => {
-    const own: StreamOptions<Schemas> = {
+    const own: StreamOptions<ValueSchemas | undefined> = {
       ...options,
       signal: left.signal,
       onOpen: () => {
@@ -104,7 +129,8 @@ function follow<Schemas extends ValueSchemas | undefined>(
         update((before) => ({ ...before, status: 'retrying', error }))
       },
     }
-    for await (const record of shared ? sharedStream(url, own) : stream(url, own)) {
+    const address = addressOfRoute(given, options)
+    for await (const record of shared ? sharedStream(address, own) : stream(address, own)) {
       waiting.push(record)
       if (waiting.length > limit) waiting.shift()
       timer ??= setTimeout(render, RENDER_MS)

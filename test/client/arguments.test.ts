@@ -4,7 +4,13 @@ import { join } from 'node:path'
 import { gzipSync } from 'bun'
 import { Hono } from 'hono'
 import { hc } from 'hono/client'
-import { type StreamRoute, socket, stream } from '../../src/client/index.ts'
+import {
+  type RouteParameters,
+  type StreamRoute,
+  sharedStream,
+  socket,
+  stream,
+} from '../../src/client/index.ts'
 import { within } from '../support/wait.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -78,14 +84,20 @@ test('limits of a socket out of their range are refused at once by name', async 
 describe('a route of hc', () => {
   const app = new Hono().get('/:shop/:kind?/live', (c) => c.text(''))
   const live = () => hc<typeof app>(server.url.href)[':shop'][':kind?'].live as never
+  const readers = [
+    (options: RouteParameters) => stream<StreamRoute>(live(), options),
+    (options: RouteParameters) => sharedStream<StreamRoute>(live(), options),
+  ]
 
   test.each<[Record<string, string>, string]>([
     [{ shop: 'berlin', kind: 'orders' }, '/berlin/orders/live'],
     [{ shop: 'berlin', kind: '' }, '/berlin/live'],
   ])('with the path parameters %j is read at %s', async (param, path) => {
     paths = []
-    await within(stream<StreamRoute>(live(), { param }).next(), 'the end of the stream')
-    expect(paths).toEqual([path])
+    for (const read of readers) {
+      await within(read({ param }).next(), 'the end of the stream')
+    }
+    expect(paths).toEqual([path, path])
   })
 
   test.each<[Record<string, string> | undefined, string]>([
@@ -94,13 +106,15 @@ describe('a route of hc', () => {
     [{ kind: 'orders' }, '/:shop/orders/live'],
   ])('with the path parameters %j is refused, since one is missing', async (param, path) => {
     paths = []
-    const reading = stream<StreamRoute>(live(), { ...(param && { param }) }).next()
-    const error = await within(
-      reading.catch((thrown: unknown) => thrown),
-      'the refusal',
-    )
-    expect(error).toBeInstanceOf(TypeError)
-    expect((error as Error).message).toBe(`Cannot read the stream: ${path} needs a param`)
+    for (const read of readers) {
+      const reading = read({ ...(param && { param }) }).next()
+      const error = await within(
+        reading.catch((thrown: unknown) => thrown),
+        'the refusal',
+      )
+      expect(error).toBeInstanceOf(TypeError)
+      expect((error as Error).message).toBe(`Cannot read the stream: ${path} needs a param`)
+    }
     expect(paths).toEqual([])
   })
 })

@@ -1,8 +1,10 @@
 /** The hook of the package's client, on hooks of the test's own and answers that it chooses. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import type { StandardSchema } from '../../src/client/index.ts'
+import { Hono } from 'hono'
+import { hc } from 'hono/client'
+import type { StandardSchema, StreamRoute } from '../../src/client/index.ts'
 import {
-  type KafkaStreamOptions,
+  type AnyStreamOptions,
   type KafkaStreamState,
   useStreamBy as readStreamBy,
   type ViewHooks,
@@ -30,8 +32,6 @@ afterAll(() => server.stop(true))
 /** A component that shows a stream, by the least of a view library. */
 class Component implements Disposable {
   state: KafkaStreamState<{ readonly value: unknown }> | undefined
-  #options: KafkaStreamOptions<StandardSchema> = {}
-  #path = ''
   #dependencies: readonly unknown[] | undefined
   #cleanUp: (() => void) | undefined
   #effect: (() => () => void) | undefined
@@ -52,10 +52,9 @@ class Component implements Disposable {
     },
   }
 
-  render(path: string, options: KafkaStreamOptions<StandardSchema> = {}): void {
-    this.#path = path
-    this.#options = options
-    readStreamBy(this.#hooks, new URL(this.#path, server.url), this.#options)
+  render(given: string | StreamRoute, options: AnyStreamOptions = {}): void {
+    const source = typeof given === 'string' ? new URL(given, server.url) : given
+    readStreamBy(this.#hooks, source, options)
     const effect = this.#effect
     this.#effect = undefined
     if (!effect) return
@@ -129,4 +128,22 @@ test('a stream that has ended shows its last records and the status ended; anoth
   await until(() => component.values.length === 1, 'a record')
   expect(component.values).toEqual(['second'])
   expect(component.state?.status).toBe('open')
+})
+
+test('a route of hc starts the stream again with other path parameters, and not with each render', async () => {
+  const app = new Hono().get('/:shop/live', (c) => c.text(''))
+  // Each render gets another object of `hc`.
+  const live = () => hc<typeof app>(server.url.href)[':shop'].live as unknown as StreamRoute
+  bodies = { '/berlin/live': event(0, 'berlin'), '/rome/live': event(0, 'rome') }
+  using component = new Component()
+  component.render(live(), { param: { shop: 'berlin' } })
+  await until(() => component.values.length === 1, 'a record')
+  component.render(live(), { param: { shop: 'berlin' } })
+  expect(component.values).toEqual(['berlin'])
+  component.render(live(), { param: { shop: 'rome' } })
+  await until(() => component.values.includes('rome'), 'the record of the other route')
+  expect(component.values).toEqual(['rome'])
+  component.render(live())
+  await until(() => component.state?.status === 'failed', 'the refusal')
+  expect(component.state?.error).toMatchObject({ name: 'TypeError' })
 })

@@ -8,7 +8,9 @@ import {
   kafkaConsume,
   kafkaProduce,
 } from 'hono-kafka-consume'
-import { stream } from 'hono-kafka-consume/client'
+import { sharedStream, stream } from 'hono-kafka-consume/client'
+import { useKafkaStream } from 'hono-kafka-consume/client/hono-jsx'
+import { useKafkaStream as useReactStream } from 'hono-kafka-consume/client/react'
 import { hold, type Same, topics } from './app.ts'
 
 /** An app with a route in each form. */
@@ -74,6 +76,21 @@ export async function streams(): Promise<void> {
   for await (const record of stream(client.stream, { start: '-10m' })) {
     hold<Same<typeof record.cursor, string>>()
     if (!record.error && record.topic === 'payments') {
+      hold<Same<typeof record.value, { paid: boolean; at: string }>>()
+    }
+  }
+}
+
+/** Streams that tabs share, and those of components, are typed by the route, too. */
+export async function sharedStreams(): Promise<void> {
+  for await (const record of sharedStream(client.stream)) {
+    if (!record.error && record.topic === 'payments') {
+      hold<Same<typeof record.value, { paid: boolean; at: string }>>()
+    }
+  }
+  for (const hook of [useKafkaStream, useReactStream]) {
+    const [record] = hook(client.stream, { limit: 10 }).records
+    if (record && !record.error && record.topic === 'payments') {
       hold<Same<typeof record.value, { paid: boolean; at: string }>>()
     }
   }
