@@ -211,6 +211,11 @@ export class Cursor {
   }
 }
 
+/** The cursor of a position, as clients send it back. */
+export function cursorText(table: PartitionTable, vector: Float64Array): string {
+  return new Cursor(table, vector).toString()
+}
+
 const TOPIC = /^[a-zA-Z0-9._-]{1,249}$/
 const PARTITION = /^(0|[1-9]\d{0,9})$/
 const OFFSET = /^(0|[1-9]\d{0,15})$/

@@ -193,15 +193,7 @@ async function sendEncoded(
   const body = (await encoded) as Uint8Array<ArrayBuffer>
   count(answer, body)
   const { signal } = c.req.raw
-  const compressed = await compressBody(
-    c,
-    route.options,
-    body,
-    () => signal,
-    () => {
-      route.statistics.uncompressed++
-    },
-  )
+  const compressed = await compressBody(c, route, body, signal)
   if (compressed.coding && signal.aborted) throw signal.reason
   return send(answer, compressed, bunRequest?.isOpen === true)
 }

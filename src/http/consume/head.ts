@@ -1,7 +1,7 @@
 /** `HEAD`: the positions that a GET would read between, without records. */
 import type { Context } from 'hono'
 import type { FixedPosition, Position } from '../../feed/position.ts'
-import { Cursor, type PartitionTable } from '../../records/cursor.ts'
+import { cursorText, type PartitionTable } from '../../records/cursor.ts'
 import type { RequestedFilters } from '../../records/filter.ts'
 import { clientOf, filterOf, urlOf } from '../request/client.ts'
 import { parseRead, parseStream } from '../request/parameters.ts'
@@ -30,11 +30,11 @@ export async function answerHead(c: Context, route: Route): Promise<Response> {
   const filter = (table: PartitionTable) => filterOf(wanted, client, table)
   const { feed } = await route.lease()
   const begin = await feed.resolve({ from: { start: 'earliest' }, end }, filter)
-  c.header('Kafka-Begin', textOfVector(begin.table, begin.vector))
-  c.header('Kafka-End', textOfVector(begin.table, begin.end ?? begin.vector))
+  c.header('Kafka-Begin', cursorText(begin.table, begin.vector))
+  c.header('Kafka-End', cursorText(begin.table, begin.end ?? begin.vector))
   if (position) {
     const { table, vector } = await feed.resolve({ from: position, end }, filter)
-    c.header('Kafka-Cursor', textOfVector(table, vector))
+    c.header('Kafka-Cursor', cursorText(table, vector))
   }
   c.header('Cache-Control', 'no-store')
   return c.body(null, 200)
@@ -46,8 +46,4 @@ function positionsOf(c: Context, { options }: Route): NamedPositions {
   const query = urlOf(c).searchParams
   if (mode === 'http-get' || mode === 'auto') return parseRead(query, topics, filters)
   return parseStream(query, c.req.header('Last-Event-ID'), topics, filters)
-}
-
-function textOfVector(table: PartitionTable, vector: Float64Array): string {
-  return new Cursor(table, vector).toString()
 }

@@ -7,7 +7,7 @@ import type { Position } from '../../feed/position.ts'
 import { isAtOrBelow } from '../../feed/ring-buffer.ts'
 import type { Gap } from '../../port/kafka.ts'
 import type { BatchForm } from '../../records/batch-form.ts'
-import { Cursor, type PartitionTable } from '../../records/cursor.ts'
+import { cursorText, type PartitionTable } from '../../records/cursor.ts'
 import type { Filter } from '../../records/filter.ts'
 import {
   clientOf,
@@ -209,20 +209,12 @@ async function readPage(
       (await readOnwards(c, feed, request, signal, memory, onWait))
     signal.throwIfAborted()
     const { slices, gaps, table } = read
-    const progress = { cursor: textOf(table, read.cursor), hasEnded: read.hasEnded }
+    const progress = { cursor: cursorText(table, read.cursor), hasEnded: read.hasEnded }
     const states = () => statesOf(c, read)
     const body = joinParts(layOut(form, contentsOfSlices(slices, form), states, progress, gaps))
     if (!memory.resize(body.length)) throw tooManyAnswers()
     trace?.add(slices)
-    const sent = await compressBody(
-      c,
-      route.options,
-      body,
-      () => signal,
-      () => {
-        route.statistics.uncompressed++
-      },
-    )
+    const sent = await compressBody(c, route, body, signal)
     signal.throwIfAborted()
     memory.resize(sent.bytes.length)
     const link = linkOf(c, plan, read, form.list === 'kong' ? undefined : version)
@@ -342,10 +334,6 @@ function selectionOf(
   }
 }
 
-function textOf(table: PartitionTable, vector: Float64Array): string {
-  return new Cursor(table, vector).toString()
-}
-
 function isCacheable(c: Context, { records }: CachedResponse, gaps: readonly Gap[]): boolean {
   return isAnonymous(clientOf(c)) && records > 0 && gaps.length === 0
 }
@@ -376,10 +364,10 @@ function linkOf(
   const newest = newestOf(plan)?.records
   const isFirst = position && 'start' in position && position.start === 'earliest'
   const known = version === undefined ? {} : { version }
-  const bound = end === undefined || newest !== undefined ? {} : { end: textOf(table, end) }
-  const next = urlAt(c, { cursor: textOf(table, cursor), ...bound, ...known })
+  const bound = end === undefined || newest !== undefined ? {} : { end: cursorText(table, end) }
+  const next = urlAt(c, { cursor: cursorText(table, cursor), ...bound, ...known })
   const count = newest ?? limits.maxRecords
-  const prev = urlAt(c, { start: `-${count}`, end: textOf(table, begin), ...known })
+  const prev = urlAt(c, { start: `-${count}`, end: cursorText(table, begin), ...known })
   const isLast = hasEnded && newest === undefined
   return [isLast ? '' : `<${next}>; rel="next"`, isFirst ? '' : `<${prev}>; rel="prev"`]
     .filter(Boolean)

@@ -31,8 +31,7 @@ export class EntryEncoder {
     await this.#fields?.apply(entry, luaContext(c, request, end.response))
     const value = await this.#records.value(JSON.stringify(entry))
     const { topic, keyQueryArg } = this.#options
-    const given = keyQueryArg === undefined ? null : request.url.searchParams.get(keyQueryArg)
-    const key = given === null ? null : await this.#records.key(given)
+    const key = await this.#records.keyIn(request.url, keyQueryArg)
     return { topic, key, value }
   }
 

@@ -28,8 +28,21 @@ export class RecordEncoder {
     return this.#value.encode(value, ...asText)
   }
 
-  /** Encodes a key as a text, or where its schema does not take a text as the JSON that it is. */
-  async key(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  /**
+   * Encodes the key that a query parameter gives: as a text, or where its schema does not take a text as
+   * the JSON that it is.
+   *
+   * @param parameter The option `keyQueryArg`.
+   * @returns null without a key.
+   * @throws KafkaConsumeError INVALID_RECORD for a key that does not fit its schema; otherwise why its
+   *   schema is missing.
+   */
+  async keyIn(
+    { searchParams }: URL,
+    parameter: string | undefined,
+  ): Promise<Uint8Array<ArrayBuffer> | null> {
+    const text = parameter === undefined ? null : searchParams.get(parameter)
+    if (text === null) return null
     return this.#key ? this.#key.encode(JSON.stringify(text), text) : encoder.encode(text)
   }
 }

@@ -246,22 +246,28 @@ export function acceptsCoding(
   return compression !== 'off' && c.req.raw.headers.has('Accept-Encoding')
 }
 
+/** A route whose answers are compressed, and which counts those that too many others keep from it. */
+interface CompressingRoute {
+  readonly options: Pick<ResolvedOptions, 'compression'>
+  readonly statistics: { uncompressed: number }
+}
+
 /**
  * Compresses a body if its client accepts that, and the route compresses answers.
  *
  * @param signal Ends it when no client waits any more.
- * @param onUncompressed Called when the body is sent uncompressed, because too many are being compressed.
  */
 export function compressBody(
   c: Context,
-  { compression }: Pick<ResolvedOptions, 'compression'>,
+  { options, statistics }: CompressingRoute,
   bytes: Uint8Array<ArrayBuffer>,
-  signal: () => AbortSignal,
-  onUncompressed: () => void,
+  signal: AbortSignal,
 ): Compressed | Promise<Compressed> {
-  const isCandidate = bytes.length >= MIN_COMPRESSED_BYTES && acceptsCoding(c, { compression })
+  const isCandidate = bytes.length >= MIN_COMPRESSED_BYTES && acceptsCoding(c, options)
   if (!isCandidate) return { bytes, coding: undefined }
-  return compressAnswer(c, bytes, signal(), onUncompressed)
+  return compressAnswer(c, bytes, signal, () => {
+    statistics.uncompressed++
+  })
 }
 
 /** Sets `Content-Encoding` and `Vary`. */

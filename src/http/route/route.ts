@@ -224,7 +224,7 @@ export class Route {
   }
 
   /**
-   * Counts records and bytes of an answer.
+   * Counts records and bytes of an answer, or of a write to a WebSocket.
    *
    * @param request The statistics of its request, where there are any.
    */

@@ -208,11 +208,8 @@ export class AckSession implements OpenStream {
     const ackOthers = this.#addSent(polled, texts)
     if (gaps.length > 0) this.#gaps.add(delivery, ackOthers)
     else ackOthers()
-    for (const counted of [this.#route.statistics.sent.group, this.#requestStatistics]) {
-      if (!counted) continue
-      counted.records += texts.length
-      counted.bytes += this.#unacked.bytes - before
-    }
+    const bytes = this.#unacked.bytes - before
+    this.#route.countSent('group', texts.length, bytes, this.#requestStatistics)
     // An empty list is a ping.
     await this.#write(writer, [...gaps, ...texts])
   }

@@ -48,9 +48,13 @@ export class MessageEncoder {
     return this.#records.value(text ?? '')
   }
 
-  /** @throws KafkaConsumeError INVALID_RECORD when the key does not fit its schema. */
-  key(text: string): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#records.key(text)
+  /**
+   * The key that a query parameter gives; null without one.
+   *
+   * @throws KafkaConsumeError INVALID_RECORD when the key does not fit its schema.
+   */
+  keyIn(url: URL, parameter: string | undefined): Promise<Uint8Array<ArrayBuffer> | null> {
+    return this.#records.keyIn(url, parameter)
   }
 
   async close(): Promise<void> {

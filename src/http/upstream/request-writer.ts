@@ -66,9 +66,7 @@ export class RequestWriter {
     const message = await readMessage(c, request, this.#options)
     const value = await this.#encoder.value(message, () => luaContext(c, request))
     if (value === undefined) return false
-    const { keyQueryArg } = this.#options
-    const given = keyQueryArg === undefined ? null : request.url.searchParams.get(keyQueryArg)
-    const key = given === null ? null : await this.#encoder.key(given)
+    const key = await this.#encoder.keyIn(request.url, this.#options.keyQueryArg)
     const headers = recordHeaders(request.headers, this.#options.headers)
     try {
       await this.#sender.send(topics.map((topic) => ({ topic, key, value, headers })))
