@@ -17,7 +17,7 @@ import { PageOrigin } from './support/page-client.ts'
 import { SEED } from './support/random.ts'
 import {
   acknowledgingReader,
-  chromiumReader,
+  chromiumReaders,
   type Origin,
   provide,
   readersOf,
@@ -156,12 +156,12 @@ field.each([['npm', 'ws-acks'] as const, ['this package', 'socket-acks'] as cons
 )
 
 test.if(isLong)(
-  'Chromium gets each record once, on a page of another origin',
+  'Chromium gets each record once, by EventSource and by stream, on pages of another origin',
   async () => {
     using page = new PageOrigin()
     const topic = await FieldTopic.create(kafka)
     await using gateway = await gatewayOf(topic, '--cors-origins', page.origin)
-    const readers = [chromiumReader(page.origin)]
+    const readers = chromiumReaders(page.origin)
     await expectEachOnce({ topic, readers, port: gateway.port, victim: gateway })
   },
   LIMIT,

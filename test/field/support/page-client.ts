@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { Browser } from '../../support/chromium.ts'
 import { FieldClient } from './field-client.ts'
 
+const OWN = join(import.meta.dirname, '..', 'clients', 'own', 'page.ts')
+const OWN_PAGE = '<!doctype html><title>field</title><script type=module src=/own.js></script>'
 const PAGE = `<!doctype html><title>field</title><script>
 const source = new EventSource(decodeURIComponent(location.hash.slice(1)))
 source.onmessage = ({ data, lastEventId }) => {
@@ -12,12 +15,21 @@ source.onerror = () => {
 }
 </script>`
 
-/** Serves the page that reads, at an origin of its own. */
+const HTML = { 'Content-Type': 'text/html' }
+
+/** Serves the pages that read, at an origin of their own. */
 export class PageOrigin implements Disposable {
   readonly #server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
-    fetch: () => new Response(PAGE, { headers: { 'content-type': 'text/html' } }),
+    routes: {
+      '/': () => new Response(PAGE, { headers: HTML }),
+      '/own': () => new Response(OWN_PAGE, { headers: HTML }),
+      '/own.js': async () => {
+        const { outputs } = await Bun.build({ entrypoints: [OWN], target: 'browser' })
+        return new Response(outputs[0], { headers: { 'Content-Type': 'text/javascript' } })
+      },
+    },
   })
 
   get origin(): string {
@@ -29,7 +41,7 @@ export class PageOrigin implements Disposable {
   }
 }
 
-/** Chromium's own `EventSource`, on a page of another origin. */
+/** A page of another origin in Chromium: its own `EventSource`, or the package's `stream`. */
 export class PageClient extends FieldClient {
   hasGivenUp = false
   readonly #browser: Browser
@@ -39,8 +51,8 @@ export class PageClient extends FieldClient {
     this.#browser = browser
   }
 
-  /** @param origin Of the page. */
-  static async open(origin: string, url: string, partitions: number): Promise<PageClient> {
+  /** @param address The page's address. */
+  static async open(address: string, url: string, partitions: number): Promise<PageClient> {
     const browser = await Browser.start()
     const client = new PageClient(browser, partitions)
     await browser.page.exposeFunction('show', (line: string) => client.take(line))
@@ -48,7 +60,7 @@ export class PageClient extends FieldClient {
       client.hasGivenUp = true
       for (const error of browser.errors) client.complain(error)
     })
-    await browser.page.goto(`${origin}/#${encodeURIComponent(url)}`)
+    await browser.page.goto(`${address}#${encodeURIComponent(url)}`)
     return client
   }
 

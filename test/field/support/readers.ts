@@ -93,11 +93,12 @@ function program(argv: readonly string[]): Reader['open'] {
   return (url, partitions) => new ProgramClient([...argv, url], partitions)
 }
 
-/** @param origin Of the page. */
-export function chromiumReader(origin: string): Reader {
-  return {
+/** @param origin Of the pages. */
+export function chromiumReaders(origin: string): Reader[] {
+  const pages = { EventSource: '/', stream: '/own' }
+  return Object.entries(pages).map(([name, path]) => ({
     ...EVENTS,
-    name: 'Chromium',
-    open: (url, partitions) => PageClient.open(origin, url, partitions),
-  }
+    name,
+    open: (url, partitions) => PageClient.open(`${origin}${path}`, url, partitions),
+  }))
 }
