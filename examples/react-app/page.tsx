@@ -1,8 +1,12 @@
-/** The page in React. Its records have the types of the topics' schemas. */
+/** The page in React. Its records have the types of the server's schemas. */
+import { hc } from 'hono/client'
+import type { RecordByRoute } from 'hono-kafka-consume/client'
 import { useKafkaStream } from 'hono-kafka-consume/client/react'
 import { StrictMode, useState } from 'react'
 import { createRoot } from 'react-dom/client'
-import { topics } from './topics.ts'
+import type { App } from './server.ts'
+
+const client = hc<App>(location.origin)
 
 /** Suggestions. Any expression in CEL is a filter. */
 const FILTERS = [
@@ -11,7 +15,7 @@ const FILTERS = [
   'value.type.startsWith("payment.")',
 ]
 
-function App() {
+function Shop() {
   const [filter, setFilter] = useState('')
   return (
     <>
@@ -39,8 +43,7 @@ function App() {
 
 /** The newest events that a filter accepts, and those that come. Another filter restarts the stream. */
 function Events({ filter }: { readonly filter: string }) {
-  const { records, status, error } = useKafkaStream('/events', {
-    schema: topics,
+  const { records, status, error } = useKafkaStream(client.events, {
     start: '-50',
     limit: 50,
     ...(filter && { filter }),
@@ -60,13 +63,8 @@ function Events({ filter }: { readonly filter: string }) {
           </tr>
         </thead>
         <tbody>
-          {records.toReversed().map(({ cursor, value }) => (
-            <tr key={cursor}>
-              <td>{new Date(value.at).toLocaleTimeString()}</td>
-              <td>{value.type}</td>
-              <td>{value.customer}</td>
-              <td>{value.total?.toFixed(2)}</td>
-            </tr>
+          {records.toReversed().map((record) => (
+            <Row key={record.cursor} record={record} />
           ))}
         </tbody>
       </table>
@@ -74,8 +72,28 @@ function Events({ filter }: { readonly filter: string }) {
   )
 }
 
+function Row({ record }: { readonly record: RecordByRoute<typeof client.events> }) {
+  // The server could not read this record, or it does not fit the schema.
+  if (record.error) {
+    return (
+      <tr>
+        <td colSpan={4}>{record.error.message}</td>
+      </tr>
+    )
+  }
+  const { at, type, customer, total } = record.value
+  return (
+    <tr>
+      <td>{new Date(at).toLocaleTimeString()}</td>
+      <td>{type}</td>
+      <td>{customer}</td>
+      <td>{total?.toFixed(2)}</td>
+    </tr>
+  )
+}
+
 createRoot(document.querySelector('#root') as HTMLElement).render(
   <StrictMode>
-    <App />
+    <Shop />
   </StrictMode>,
 )

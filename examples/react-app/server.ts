@@ -9,8 +9,16 @@
 import { Hono } from 'hono'
 import { kafkaConsume } from 'hono-kafka-consume'
 import { kafkaSide } from 'hono-kafka-consume/kafka'
+import * as v from 'valibot'
 import page from './page.html'
-import { topics } from './topics.ts'
+
+/** An event of the demo shop: all have a type, a customer and a time, and orders a total. */
+const ShopEvent = v.object({
+  type: v.string(),
+  customer: v.string(),
+  at: v.pipe(v.string(), v.isoTimestamp()),
+  total: v.optional(v.number()),
+})
 
 const { KAFKA_BROKERS, PORT = '3000' } = process.env
 const broker = KAFKA_BROKERS
@@ -19,11 +27,13 @@ const broker = KAFKA_BROKERS
 
 const events = kafkaConsume({
   bootstrapServers: broker?.bootstrapServers ?? String(KAFKA_BROKERS),
-  topics,
+  topics: { shop: ShopEvent },
   mode: 'server-sent-events',
 })
 
 const app = new Hono().get('/events', events)
+/** The app's routes, by which the page knows the types of its records. */
+export type App = typeof app
 
 // Bun bundles the page. Another bundler makes files of page.tsx, which serveStatic of Hono serves.
 const server = Bun.serve({
