@@ -45,8 +45,15 @@ function answer(c: Context, route: Route): Response | Promise<Response> {
   if (c.req.method !== 'GET') return answerOtherMethod(c, route)
   if (isOffsetsPath(c.req.path)) return reportOffsets(c, route)
   const { mode } = route.options
-  if (mode === 'websocket' || (mode === 'auto' && isUpgradeRequest(c)))
-    return answerSocket(c, route)
+  if (mode === 'websocket') return answerSocket(c, route)
+  if (isUpgradeRequest(c)) {
+    if (mode === 'auto') return answerSocket(c, route)
+    // A WebSocket client discards an answer that is not an upgrade, and the group's records with it.
+    throw new KafkaConsumeError(
+      'INVALID_HANDSHAKE',
+      `Cannot open a WebSocket: this route has the mode ${mode}, and WebSockets need websocket or auto`,
+    )
+  }
   return isStream(c, mode) ? answerStream(c, route) : answerGet(c, route)
 }
 

@@ -163,6 +163,18 @@ export function describeSocket(target: () => Target): void {
       await route.untilSubscribers(0)
     })
 
+    test('a route of a mode without WebSockets refuses a handshake, and takes no records', async () => {
+      const topic = await topicWith(3)
+      for (const mode of ['http-get', 'server-sent-events'] as const) {
+        const options = { topics: [topic], mode, autoOffsetReset: 'earliest' } as const
+        await using route = await Route.mount(target(), options)
+        const refused = await route.fetch({}, { headers: HANDSHAKE })
+        expect([mode, refused.status]).toEqual([mode, 400])
+        expect(await refused.json()).toMatchObject({ code: 'INVALID_HANDSHAKE' })
+        expect((await route.stats()).groups).toEqual([])
+      }
+    })
+
     test('a handshake is answered as RFC 6455 says, and a malformed one is refused', async () => {
       const topic = await topicWith(0)
       await using route = await Route.mount(target(), { topics: [topic], ...SOCKET })
