@@ -73,6 +73,10 @@ function sumOf(all: readonly RouteStats[]): RouteStats {
   const [first] = all as readonly [RouteStats]
   const sum = (value: (stats: RouteStats) => number) =>
     all.reduce((total, stats) => total + value(stats), 0)
+  const sentBy = (kind: keyof RouteStats['sent']) => ({
+    records: sum(({ sent }) => sent[kind].records),
+    bytes: sum(({ sent }) => sent[kind].bytes),
+  })
   const oneFeed = all.find(({ feed }) => feed)?.feed
   const feed = oneFeed && {
     ...oneFeed,
@@ -93,6 +97,7 @@ function sumOf(all: readonly RouteStats[]): RouteStats {
     silent: sum(({ silent }) => silent),
     gaps: sum(({ gaps }) => gaps),
     uncompressed: sum(({ uncompressed }) => uncompressed),
+    sent: { stream: sentBy('stream'), group: sentBy('group'), read: sentBy('read') },
     groups: all.find(({ groups }) => groups.length > 0)?.groups ?? [],
     cluster: all.find(({ cluster }) => cluster)?.cluster,
     feed,
