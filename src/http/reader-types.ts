@@ -143,7 +143,9 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
    */
   read(from: ReadFrom & ReadLimits): Promise<ReadRecords<Received>>
   /**
-   * Streams records from a position, without a group, until the signal or the loop ends it.
+   * Streams records from a position, without a group, until the signal or the loop ends it. The end of
+   * the handler does not, since its answer may be a stream that goes on: a handler that calls `next`
+   * instead of a loop ends the stream by `signal`.
    *
    * @throws KafkaConsumeError
    */
