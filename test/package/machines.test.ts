@@ -7,6 +7,12 @@
  *   TEST_GLIBC_X64        a folder with the files of a system of glibc, such as an unpacked image of Debian
  *   TEST_MUSL_X64         such a folder of musl, such as an unpacked image of Alpine
  *   TEST_MUSL_ARM64       such a folder of musl for arm64
+ *
+ * Without images, packages make such folders. For glibc: `apt-get download libc6 && dpkg -x libc6_*.deb FOLDER`.
+ * For musl: `dpkg -x` of Debian 13's package `musl` (that of Debian 12 is too old for Bun), whose `lib` must be a
+ * link to `usr/lib`. Bun also needs libraries of C++, which wheels of PyPI have: `pip download numpy --no-deps
+ * --only-binary=:all: --platform musllinux_1_2_x86_64`. Of its numpy.libs, usr/lib/x86_64-linux-musl gets
+ * libgcc_s-*.so.1 as it is, and libstdc++-*.so.6.* as libstdc++.so.6. For arm64 the names have aarch64.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
@@ -63,10 +69,10 @@ interface Machine {
   readonly needs: Readonly<Record<string, boolean>>
   /** Default: the one that runs the tests. */
   readonly bun?: Parameters<typeof npmTool>[0]
-  /** The folder of which the machine sees a copy as its root, if it sees only that. */
-  readonly root?: string
-  /** The command in front of a program of the machine. Default: chroot. */
-  readonly runner?: readonly string[]
+  /** The folder with the machine's files, of which it sees a copy. */
+  readonly files: string
+  /** Whether the machine sees only these files. Otherwise they come before those of the one that runs the tests. */
+  readonly isAlone: boolean
 }
 
 const chroot = {
@@ -82,7 +88,8 @@ const MACHINES: readonly Machine[] = [
       [`${glibcArm64} does not exist (Debian: libc6-arm64-cross)`]: existsSync(glibcArm64),
     },
     bun: 'bunArm64',
-    runner: [qemu, '-L', glibcArm64],
+    files: glibcArm64,
+    isAlone: false,
   },
   {
     platform: 'linux-arm64-musl',
@@ -91,45 +98,53 @@ const MACHINES: readonly Machine[] = [
       'TEST_MUSL_ARM64 is not set': muslArm64 !== '',
     },
     bun: 'bunArm64Musl',
-    runner: [qemu, '-L', muslArm64],
+    files: muslArm64,
+    isAlone: false,
   },
   {
     platform: 'linux-x64-gnu',
     needs: { ...chroot, 'TEST_GLIBC_X64 is not set': glibcX64 !== '' },
-    root: glibcX64,
+    files: glibcX64,
+    isAlone: true,
   },
   {
     platform: 'linux-x64-musl',
     needs: { ...chroot, 'TEST_MUSL_X64 is not set': muslX64 !== '' },
     bun: 'bunX64Musl',
-    root: muslX64,
+    files: muslX64,
+    isAlone: true,
   },
 ]
 
 /** The folder of an app, and its path as the machine sees it. */
 class Place implements Disposable {
-  /** The folder that the machine sees as its root. */
-  readonly root: string
+  /** The copy of the machine's files. */
+  readonly files: string
   readonly folder: string
   readonly runner: readonly string[]
   readonly #parent = mkdtempSync(join(tmpdir(), 'machine-'))
+  /** The folder that the machine sees as its root. */
+  readonly #root: string
 
-  constructor({ root: files, runner }: Machine) {
-    this.root = files === undefined ? '/' : join(this.#parent, 'root')
-    this.folder = join(files === undefined ? this.#parent : this.root, 'place')
-    // Bun needs /proc. The mount ends with the process.
-    const enter = `mount -t proc proc '${this.root}/proc' && exec chroot '${this.root}' "$@"`
-    this.runner = runner ?? ['unshare', '--mount', 'sh', '-c', enter, 'sh']
-    if (files !== undefined) {
-      // Devices cannot be copied.
-      const filter = (path: string) => path !== join(files, 'dev')
-      cpSync(files, this.root, { recursive: true, verbatimSymlinks: true, filter })
-      for (const name of ['etc', 'proc']) mkdirSync(join(this.root, name), { recursive: true })
-      writeFileSync(join(this.root, 'etc/hosts'), '127.0.0.1 localhost\n')
-      for (const stores of ['etc/ssl', 'etc/pki']) {
-        rmSync(join(this.root, stores), { recursive: true, force: true })
-      }
+  constructor({ files, isAlone }: Machine) {
+    this.files = join(this.#parent, 'files')
+    this.#root = isAlone ? this.files : '/'
+    this.folder = join(isAlone ? this.files : this.#parent, 'place')
+    // Devices cannot be copied.
+    const filter = (path: string) => path !== join(files, 'dev')
+    cpSync(files, this.files, { recursive: true, verbatimSymlinks: true, filter })
+    for (const stores of ['etc/ssl', 'etc/pki']) {
+      rmSync(join(this.files, stores), { recursive: true, force: true })
     }
+    if (isAlone) {
+      for (const name of ['etc', 'proc']) mkdirSync(join(this.files, name), { recursive: true })
+      writeFileSync(join(this.files, 'etc/hosts'), '127.0.0.1 localhost\n')
+    }
+    // Bun needs /proc. The mount ends with the process.
+    const enter = `mount -t proc proc '${this.files}/proc' && exec chroot '${this.files}' "$@"`
+    this.runner = isAlone
+      ? ['unshare', '--mount', 'sh', '-c', enter, 'sh']
+      : [qemu, '-L', this.files]
     mkdirSync(this.folder)
   }
 
@@ -138,7 +153,7 @@ class Place implements Disposable {
   }
 
   inside(name: string): string {
-    return join('/', relative(this.root, this.path(name)))
+    return join('/', relative(this.#root, this.path(name)))
   }
 
   [Symbol.dispose](): void {
@@ -223,7 +238,8 @@ describe.if(usable.length > 0)('a package that was installed for another machine
       cpSync(machine.bun ? await npmTool(machine.bun) : process.execPath, place.path('bun'))
       cpSync(secured.file('ca.pem'), place.path('ca.pem'))
       await serve(place, await fillTopic())
-      for (const store of machine.root ? STORES : []) await trust(place, store)
+      // Where this machine's files are seen, too, librdkafka would find its store before most others.
+      for (const store of machine.isAlone ? STORES : STORES.slice(0, 1)) await trust(place, store)
     },
   )
 
@@ -255,7 +271,7 @@ describe.if(usable.length > 0)('a package that was installed for another machine
 
   /** Starts a gateway that knows the authority only by the system's certificates. */
   async function trust(place: Place, store: string): Promise<void> {
-    const file = join(place.root, store)
+    const file = join(place.files, store)
     mkdirSync(dirname(file), { recursive: true })
     cpSync(secured.file('ca.pem'), file)
     await using gateway = spawn(place, '--topics', secured.topic)
