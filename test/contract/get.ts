@@ -690,6 +690,17 @@ export function describeGet(target: () => Target): void {
       expect(page.records.map(({ offset }) => offset)).toEqual([4, 5])
     })
 
+    test('an address in Link has no semicolon, at which Python’s requests and httpx would end it', async () => {
+      const { kafka } = target()
+      const topics = [await kafka.createTopic(), await kafka.createTopic()]
+      await using route = await Route.mount(target(), { topics })
+      const response = await route.fetch({ start: 'earliest' })
+      const link = next(response, route.url())
+      expect(link).not.toContain(';')
+      expect(new URL(link).searchParams.get('cursor')).toBe(response.headers.get('kafka-cursor'))
+      expect((await fetch(link)).status).toBe(200)
+    })
+
     test('paging to the end yields every record exactly once, each partition in order', async () => {
       const { kafka } = target()
       const topic = await kafka.createTopic()

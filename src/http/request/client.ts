@@ -124,10 +124,11 @@ export function urlAt(c: Context, bounds: Readonly<Record<string, string>>): str
 
 /**
  * A query may have the punctuation of a cursor as it is. Escaped, the cursor of many partitions would
- * exceed the limit of a request line.
+ * exceed the limit of a request line. Only the semicolon between topics is escaped: Python's requests and
+ * httpx end an address of the header `Link` at a semicolon.
  */
 function escapeCursor(cursor: string): string {
-  return encodeURIComponent(cursor).replace(/%3A|%2C|%3B|%3D/g, decodeURIComponent)
+  return encodeURIComponent(cursor).replace(/%3A|%2C|%3D/g, decodeURIComponent)
 }
 
 /** The credentials in a request's query, as a query of their own: `?token=…`, or empty. */
