@@ -22,6 +22,12 @@ test('assertAddon accepts what setup has compiled', () => {
   expect(() => assertAddon()).not.toThrow()
 })
 
+test('the addon names its sources by no path of the machine that compiled it', async () => {
+  const addon = await Bun.file(addonPath(installed)).text()
+  expect(addon).toContain('src/workers.cc')
+  expect(addon).not.toContain('/src/workers.cc')
+})
+
 /** A project of its own, in which the addon may be anything. */
 let project: string
 const packageFolder = () => join(project, 'node_modules', '@confluentinc', 'kafka-javascript')
