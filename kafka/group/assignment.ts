@@ -233,8 +233,12 @@ export class Assignment {
   async #revoke(consumer: Consumer, partitions: readonly PartitionOffset[]): Promise<void> {
     // A former consumer has given everything up: the present one may own these partitions by now.
     if (consumer === this.#consumer) {
-      const gone = this.#context.owned.remove(partitions)
-      const released = this.#release(gone, consumer.assignmentLost())
+      const { owned } = this.#context
+      const gone = owned.remove(partitions)
+      const isLost = consumer.assignmentLost()
+      // The client joins again. Until Kafka has answered, an empty read does not say that there are no records.
+      if (isLost) owned.isAssigned = false
+      const released = this.#release(gone, isLost)
       this.#releasing = Promise.all([this.#releasing, released])
       await released
     }

@@ -358,13 +358,13 @@ export class Group implements GroupSession {
         poll.resolve(this.#deliver(poll.limits))
         continue
       }
-      const { isReady } = this.#member
-      if (!isReady && performance.now() - poll.since > JOIN_TIMEOUT_MS) {
-        this.#polls.takeFirst()
-        poll.reject(joinTimedOut(JOIN_TIMEOUT_MS))
+      if (!this.#member.isReady) {
+        // A poll whose timeout is over waits, too: an empty answer would say that Kafka has no records.
+        if (performance.now() - Math.max(poll.since, this.#readyAt) <= JOIN_TIMEOUT_MS) return
+        this.#polls.rejectFirst(joinTimedOut(JOIN_TIMEOUT_MS))
         continue
       }
-      if (isReady) this.#polls.startTimeouts()
+      this.#polls.startTimeouts()
       const due = this.#polls.takeDue()
       if (!due) return
       due.resolve(this.#deliver(due.limits))

@@ -15,7 +15,7 @@ export class OwnedPartitions {
   readonly #byKey = new Map<string, OwnedPartition>()
   /** Gaps to be reported with the next delivery. */
   #gaps: Gap[] = []
-  /** Whether partitions have been assigned since the consumer joined. */
+  /** Whether the group has assigned partitions, perhaps none, since the consumer joined or lost the membership. */
   isAssigned = false
   /** Whether the client waits for our answer to a change of members. */
   isChanging = false

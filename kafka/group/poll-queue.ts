@@ -85,6 +85,10 @@ export class PollQueue {
     return index < 0 ? undefined : this.#take(index, 1)[0]
   }
 
+  rejectFirst(error: KafkaConsumeError): void {
+    for (const poll of this.#take(0, 1)) poll.reject(error)
+  }
+
   reject(error: KafkaConsumeError): void {
     for (const poll of this.#take(0, this.#waiting.length)) poll.reject(error)
   }

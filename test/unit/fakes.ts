@@ -313,6 +313,14 @@ export class FakeConsumer {
     this.rebalance({ code: -174 }, partitions.map(assignment))
   }
 
+  /** The group has given all partitions to others, as after a session timeout: the client joins again. */
+  loseAll(): void {
+    this.lost = true
+    const owned = [...this.assigned].map((key) => Number(key.slice(key.lastIndexOf(':') + 1)))
+    this.take(...owned)
+    this.lost = false
+  }
+
   setDefaultConsumeTimeout(wait: number): void {
     this.#wait = wait
   }

@@ -352,6 +352,46 @@ describe('group reads', () => {
     expect(delivery.partitions.map(({ highWatermark }) => highWatermark)).toEqual([-1, -1, -1])
   })
 
+  test('a member that has lost its membership answers empty only once the group has assigned again', async () => {
+    await using member = await new Member().with()
+    const { consumer } = member
+    let answers = 0
+    const count = () => answers++
+    const before = member.poll({ timeout: 40 })
+    void before.then(count)
+    consumer.loseAll()
+    await until(() => consumer.calls.includes('unassign'), 'the partitions to go')
+    const after = member.poll({ timeout: 0 })
+    void after.then(count)
+    await stays(() => answers === 0, 'polls wait for an assignment', 80)
+    consumer.queue.push(...some(0, 3))
+    consumer.give(0, 1)
+    expect(offsets(await before)).toEqual([0, 1, 2])
+    expect(offsets(await after)).toEqual([])
+  })
+
+  test('a member that has lost its membership, and is then given no partitions, answers empty', async () => {
+    await using member = await new Member().with()
+    member.consumer.loseAll()
+    await until(() => member.consumer.calls.includes('unassign'), 'the partitions to go')
+    const polled = member.poll()
+    member.consumer.give()
+    expect(offsets(await polled)).toEqual([])
+  })
+
+  test('a member that has lost its membership refuses 30 s after the loss or the poll, and not before', async () => {
+    await using member = await new Member().with()
+    member.consumer.loseAll()
+    await until(() => member.consumer.calls.includes('unassign'), 'the partitions to go')
+    let isRefused = false
+    const refused = codeOf(member.poll()).finally(() => {
+      isRefused = true
+    })
+    await stays(() => !isRefused, 'the poll waits', 60)
+    skip(31_000)
+    expect(await refused).toBe('KAFKA_TIMEOUT')
+  })
+
   test('every partition of the topics is reported, whoever owns it', async () => {
     await using member = await new Member().with()
     member.consumer.watermarks.set('t:0', { lowOffset: 0, highOffset: 3 })
@@ -1263,8 +1303,9 @@ describe('a process that was suspended for some seconds', () => {
     skip(6_000)
     const polled = member.poll()
     await until(() => consumer.failedCommits > 0, 'Kafka to refuse the commit')
-    consumer.lost = true
-    consumer.take(0, 1)
+    consumer.loseAll()
+    await until(() => consumer.calls.includes('unassign'), 'the partitions to go')
+    consumer.give()
     expect((await polled).decodeRecords()).toEqual([])
     expect(group.stats().uncertain).toBe(0)
   })
