@@ -73,8 +73,14 @@ const MEANINGS: ReadonlyArray<readonly [code: ErrorCode, state: string, codes: r
     // __UNKNOWN_PARTITION
     ['UNKNOWN_TOPIC', 'the topic has no such partition, or does not exist any more', [-190]],
     ['RECORD_TOO_LARGE', 'the record is larger than the topic allows', [10]],
-    // INVALID_RECORD, and INVALID_TIMESTAMP: the timestamp is too far from now.
-    ['INVALID_RECORD', 'the topic does not take such a record', [87, 32]],
+    // INVALID_RECORD
+    ['INVALID_RECORD', 'the topic does not take such a record', [87]],
+    // INVALID_TIMESTAMP: message.timestamp.before.max.ms or message.timestamp.after.max.ms of the topic
+    [
+      'INVALID_RECORD',
+      "the record's timestamp is further from the present time than the topic allows",
+      [32],
+    ],
     // __ALL_BROKERS_DOWN
     ['KAFKA_UNAVAILABLE', ALL_BROKERS_DOWN, [-187]],
     [

@@ -83,7 +83,7 @@ export interface RecordToWrite<Topic extends string, Value, Key, Headers> {
   readonly headers?: Headers | undefined
   /** Number of the partition. Default: Kafka's choice, by the key. */
   readonly partition?: number | undefined
-  /** Milliseconds since 1970. Default: now. */
+  /** Milliseconds since 1970, from 1 to 2^53-1. Default: now. */
   readonly timestamp?: number | undefined
   /** The fields that are base64. */
   readonly encoding?: ConsumedRecord['encoding'] | undefined

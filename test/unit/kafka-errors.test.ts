@@ -60,6 +60,14 @@ describe('an error of Kafka', () => {
     }
   })
 
+  test('about a timestamp names the timestamp', () => {
+    expect(errorOf(32)).toMatchObject({
+      code: 'INVALID_RECORD',
+      state: "the record's timestamp is further from the present time than the topic allows",
+    })
+    expect(errorOf(87).state).not.toContain('timestamp')
+  })
+
   test('without a code of ours is KAFKA_ERROR, with Kafka’s message in detail', () => {
     for (const code of [...NOT_PASSING, 42, 0]) {
       expect(errorOf(code)).toMatchObject({

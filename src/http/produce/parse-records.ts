@@ -69,10 +69,9 @@ function recordOf(given: unknown, at: string, defaults: RecordDefaults): Produce
   if (partition !== undefined && !isWhole(partition, MAX_PARTITION)) {
     throw invalidRecord(`the partition of ${at} must be ${PARTITION_RANGE}`)
   }
-  // Kafka returns the timestamp -1 for a record without one.
-  if (timestamp !== undefined && timestamp !== -1 && !isWhole(timestamp, Number.MAX_SAFE_INTEGER)) {
+  if (timestamp !== undefined && !isTimestamp(timestamp)) {
     throw invalidRecord(
-      `the timestamp of ${at} must be whole milliseconds since 1970, from 0 to 2^53-1`,
+      `the timestamp of ${at} must be whole milliseconds since 1970, from 1 to 2^53-1, or absent for the present time`,
     )
   }
   const encoding = isJsonObject(given['encoding']) ? given['encoding'] : {}
@@ -134,6 +133,14 @@ function parse(text: string, what: string): unknown {
 
 /** `JSON.rawJSON` of ECMAScript 2026, from the proposal "JSON.parse source text access". */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
+
+/**
+ * Whether a record may have a timestamp. Kafka returns -1 for a record without one. Kafka's client would
+ * write the present time in place of 0.
+ */
+function isTimestamp(value: unknown): value is number {
+  return value === -1 || (value !== 0 && isWhole(value, Number.MAX_SAFE_INTEGER))
+}
 
 function isWhole(value: unknown, max: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max
