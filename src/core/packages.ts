@@ -25,7 +25,7 @@ export const packages: Readonly<
   re2: () => (hasRequire() ? require('re2js') : requireOf('re2js')),
   /** The syntax of Lua functions. */
   lua: () => (hasRequire() ? require('luaparse') : requireOf('luaparse')),
-  /** The hashes of pages' versions, and of names that threads share. */
+  /** The hashes of pages' versions, of names that threads share, and of clients' keys. */
   sha2: () =>
     hasRequire() ? require('@noble/hashes/sha2.js') : requireOf('@noble/hashes/sha2.js'),
   /** The distance between a mistyped name and a known one. */

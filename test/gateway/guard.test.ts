@@ -8,9 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventSource } from 'eventsource'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { sha256Hex } from '../../src/core/hash.ts'
 import { createGateway, type Gateway } from '../../src/gateway/app.ts'
 import { parseKeys, readClients } from '../../src/gateway/auth/clients.ts'
 import type { GuardOptions } from '../../src/gateway/auth/guard.ts'
+import { loadClients } from '../../src/gateway/process/clients-file.ts'
+import { readGatewayConfig } from '../../src/gateway/settings/gateway-settings.ts'
 import type { KafkaRoute } from '../../src/gateway/supervisor.ts'
 import { clientOf, urlOf } from '../../src/http/request/client.ts'
 import { SseClient } from '../support/sse.ts'
@@ -212,6 +215,21 @@ describe('keys and passwords', () => {
     ['clients: [{name: a, pass: planted-planted}]', 'clients.0.pass: unknown field'],
     [`clients: [${'{name: a, password: planted-planted},'.repeat(2)}]`, 'stand only once'],
     ['clients: [{name: a, key: "{vault://env/NONE}"}]', 'NONE is not set'],
+    [
+      'clients: [{name: a, key: "{vault://env/ONE}"}, {name: b, password: "{vault://env/TWO}"}]',
+      "ONE is not set; cannot resolve '{vault://env/TWO}': environment variable TWO is not set",
+    ],
+    ['clients: [{name: a, key: 1234567890123456}]', 'clients.0.key: this is a number: a text is'],
+    ['clients: [{name: a, password: 12345678}]', 'clients.0.password: this is a number: a text is'],
+    ['clients: [{name: 1, password: planted-planted}]', 'clients.0.name: this is a number'],
+    [
+      'clients: [{name: a, key: planted-planted-1}, {name: c, password: planted-1}, {name: b, key: planted-planted-1}]',
+      'clients: 1 (a) and 3 (b) have the same key',
+    ],
+    [
+      `clients: [{name: a, key: planted-planted-1}, {name: b, key: "sha256:${sha256Hex('planted-planted-1')}"}]`,
+      'clients: 1 (a) and 2 (b) have the same key',
+    ],
     ['clients: [{name: a, password: planted-planted, only: {filters: ["1 +"]}}]', 'only.filters.0'],
     ['clients: [{name: a, password: planted-planted, only: {partitions: [a]}}]', 'a number'],
     ['clients: [', 'line 1'],
@@ -233,6 +251,30 @@ describe('keys and passwords', () => {
     ])
     for (const text of ['planted-key-one-1', 'a=planted', '=planted-key-one-1', 'a=b,']) {
       expect(() => parseKeys(text)).toThrow(/required/)
+    }
+    expect(() => parseKeys('a=planted-key-one-1,b=planted-key-one-1')).toThrow(
+      'clients: 1 (a) and 2 (b) have the same key',
+    )
+  })
+
+  test('of environment variables and a file must differ by name and by key', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'clients-'))
+    const file = join(folder, 'clients.yaml')
+    const load = (text: string) => {
+      writeFileSync(file, text)
+      const bearerKeys = { BEARER_KEYS: 'a=planted-key-one-1', CLIENTS_FILE: file }
+      return loadClients(readGatewayConfig({}, bearerKeys))
+    }
+    try {
+      expect(load('clients: [{name: b, key: planted-key-two-2}]')).toHaveLength(2)
+      expect(() => load('clients: [{name: b, key: planted-key-one-1}]')).toThrow(
+        `Cannot use BEARER_KEYS with ${file}: clients: 1 (a) and 2 (b) have the same key`,
+      )
+      expect(() => load('clients: [{name: a, key: planted-key-two-2}]')).toThrow(
+        `Cannot use BEARER_KEYS with ${file}: two clients have the name a`,
+      )
+    } finally {
+      rmSync(folder, { recursive: true })
     }
   })
 })

@@ -2,6 +2,7 @@
 import { sha256 } from 'hono/utils/crypto'
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../core/errors.ts'
+import { sha256Hex } from '../../core/hash.ts'
 import type { KafkaClient } from '../../http/request/client.ts'
 import { parseAtOnce } from '../../kong/model/parse-document.ts'
 import { type Environment, isVaultReference, resolveVault } from '../../kong/model/references.ts'
@@ -23,11 +24,18 @@ export interface KnownClient {
 const HASH = /^sha256:([0-9a-f]{64})$/
 const MAX_CLIENTS = 10_000
 
+/** A text. YAML reads digits without quotes as a number, which would lose digits of a long key. */
+function text(message: string) {
+  return v.string(({ input }) =>
+    typeof input === 'number' ? 'this is a number: a text is required, in quotes' : message,
+  )
+}
+
 /** A key or password, in plain text or as a hash. The error message never repeats it. */
 function secret(minLength: number) {
   const message = `at least ${minLength} characters are required, or sha256: and 64 hexadecimal digits`
   return v.pipe(
-    v.string(message),
+    text(message),
     v.check(
       (text) => (text.startsWith('sha256:') ? HASH.test(text) : text.length >= minLength),
       message,
@@ -36,7 +44,7 @@ function secret(minLength: number) {
 }
 
 const name = v.pipe(
-  v.string('text is required'),
+  text('text is required'),
   v.regex(/^[^:,=\p{Cc}]{1,255}$/u, '1 to 255 characters are required, none of : , ='),
 )
 
@@ -61,6 +69,10 @@ const schema = record({
       (clients) => new Set(clients.map((client) => client.name)).size === clients.length,
       'each name may stand only once',
     ),
+    v.rawCheck(({ dataset, addIssue }) => {
+      const message = dataset.typed ? sharedKeyIn(dataset.value) : undefined
+      if (message !== undefined) addIssue({ message })
+    }),
   ),
 })
 
@@ -92,21 +104,60 @@ export function parseKeys(text: string): readonly KnownClient[] {
   throw new KafkaConsumeError('INVALID_OPTIONS', result.issues.map(describeIssue).join('; '))
 }
 
+/**
+ * Asserts that clients of several sources can be told apart, by their names and by their keys.
+ *
+ * @throws Error that names the clients.
+ */
+export function assertDistinct(clients: readonly KnownClient[]): void {
+  const names = new Set<string>()
+  for (const { name } of clients) {
+    if (names.has(name)) throw new Error(`two clients have the name ${name}`)
+    names.add(name)
+  }
+  const message = sharedKeyIn(clients)
+  if (message !== undefined) throw new Error(`clients: ${message}`)
+}
+
+/**
+ * Says which clients have the same key, in plain text or as its hash: a request with it would be that of
+ * the last one, with its scope.
+ *
+ * @returns The first two; undefined where all keys differ.
+ */
+function sharedKeyIn(clients: readonly KnownClient[]): string | undefined {
+  const places = new Map<string, string>()
+  for (const [index, { name, key }] of clients.entries()) {
+    if (key === undefined) continue
+    const hash = HASH.exec(key)?.[1] ?? sha256Hex(key)
+    const place = `${index + 1} (${name})`
+    const other = places.get(hash)
+    if (other !== undefined) return `${other} and ${place} have the same key: each needs its own`
+    places.set(hash, place)
+  }
+  return undefined
+}
+
 function describeIssue(issue: v.BaseIssue<unknown>): string {
   const unknown = issue.type === 'strict_object' && issue.expected === 'never'
   return `${v.getDotPath(issue) ?? 'the file'}: ${unknown ? 'unknown field' : issue.message}`
 }
 
+/** @throws Error that names all references that cannot be resolved. */
 function withSecrets(parsed: unknown, environment: Environment): unknown {
-  return JSON.parse(
+  const errors = new Set<string>()
+  const resolved: unknown = JSON.parse(
     JSON.stringify(parsed ?? null, (field, value) => {
       if (field !== 'key' && field !== 'password') return value
       if (typeof value !== 'string' || !isVaultReference(value)) return value
       const found = resolveVault(value, environment)
-      if (found.error !== undefined) throw new Error(found.error)
-      return found.value
+      if (found.error === undefined) return found.value
+      errors.add(found.error)
+      return value
     }),
   )
+  if (errors.size > 0) throw new Error([...errors].join('; '))
+  return resolved
 }
 
 /** Finds clients by their credentials. Secrets are held and compared as hashes. */
