@@ -112,8 +112,8 @@ const TO_STDERR = {
  * @param lowestLevel Records below this level are dropped.
  */
 export function logToConsole(lowestLevel: GatewayLogLevel, format: LogFormat = 'text'): void {
-  const { configureSync, getConsoleSink, getJsonLinesFormatter } = logTape()
-  const formatter = format === 'json' ? getJsonLinesFormatter() : textFormatter()
+  const { configureSync, getConsoleSink } = logTape()
+  const formatter = format === 'json' ? jsonFormatter() : textFormatter()
   const console = getConsoleSink({ formatter, levelMap: TO_STDERR })
   configureSync({
     reset: true,
@@ -212,6 +212,22 @@ function collectingSink(formatter: TextFormatter): Sink & Disposable {
 /** Escapes the braces of a message, so that LogTape does not read it as a template. */
 function escapeTemplate(text: string): string {
   return text.replaceAll(/[{}]/g, '$&$&')
+}
+
+/**
+ * Formats a record as a line of JSON, with the message as the text format has it: LogTape's own format puts
+ * the texts within a message in quotes.
+ */
+function jsonFormatter(): TextFormatter {
+  const { getJsonLinesFormatter, getTextFormatter } = logTape()
+  const toJsonLine = getJsonLinesFormatter()
+  return getTextFormatter({
+    value: 'bare',
+    // JSON escapes line breaks and control characters itself.
+    sanitize: false,
+    // The text formatter ends the line.
+    format: ({ message, record }) => toJsonLine({ ...record, message: [message] }).trimEnd(),
+  })
 }
 
 function textFormatter(): TextFormatter {

@@ -36,7 +36,7 @@ test('the log has one line for each request at its end, without its query', asyn
     { method: 'GET', route: '/stream', status: 200, isStream: true },
   ])
   expect(lines()[3]?.message).toMatch(
-    /^"GET" "\/stream" 200 in [\d.]+ ms, [1-9]\d* records, [1-9]\d* bytes$/,
+    /^GET \/stream 200 in [\d.]+ ms, [1-9]\d* records, [1-9]\d* bytes$/,
   )
   expect(gateway.stderr).not.toContain('planted')
   // A request for health, which monitors repeat, has no line at this level.
@@ -76,6 +76,32 @@ test('the log has the same line a few times, then a count of the rest; requests 
   } finally {
     spy.mockRestore()
   }
+})
+
+test('a message of JSON lines is that of the text format, and no text ends a line', () => {
+  const printed: string[] = []
+  const spy = spyOn(console, 'error').mockImplementation((line: string) => {
+    printed.push(line)
+  })
+  try {
+    for (const format of ['text', 'json'] as const) {
+      logToConsole('info', format)
+      const error = Object.assign(new Error('away'), { stack: 'Error: away' })
+      const values = { topic: 'a "b"', count: 5, error, list: ['x'] }
+      getLogger([LOG_ROOT, 'cluster']).info('{topic}: {count} {error} {list}', values)
+      getLogger([LOG_ROOT, 'cluster']).info('{topic} of a client', { topic: 'a\nb\u001b[31m' })
+      resetSync()
+    }
+  } finally {
+    spy.mockRestore()
+  }
+  const [text, , json, forged] = printed as [string, string, string, string]
+  expect(text).toContain('cluster: a "b": 5 ')
+  const { message, properties } = JSON.parse(json) as { message: string; properties: object }
+  expect(text).toEndWith(`cluster: ${message}`)
+  expect(properties).toMatchObject({ topic: 'a "b"', count: 5, list: ['x'] })
+  for (const control of ['\n', '\u001b']) expect(forged).not.toContain(control)
+  expect(JSON.parse(forged)).toMatchObject({ message: 'a\nb\u001b[31m of a client' })
 })
 
 test('lines of requests are printed together, soon or when there are many', async () => {
