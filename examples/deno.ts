@@ -3,7 +3,7 @@
  *
  *   KAFKA_BROKERS=localhost:9092 KAFKA_TOPICS=orders deno serve --allow-all examples/deno.ts
  *
- * Deno does not notify a handler of the end. The process gets a signal.
+ * `deno serve` stops listening at SIGTERM or SIGINT and ends when nothing is open. Kafka stays open until `close`.
  */
 import process from 'node:process'
 import { Hono } from 'hono'
@@ -17,9 +17,6 @@ const orders = kafkaConsume({
   mode: 'auto',
   autoOffsetReset: 'earliest',
 })
-process.on('SIGTERM', async () => {
-  await orders.close()
-  process.exit()
-})
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => orders.close())
 
 export default new Hono().all('/orders', orders)

@@ -16,7 +16,19 @@ import { withAbsoluteUrl } from './http/request/runtime.ts'
 
 type RuntimeEnvironment = Readonly<Record<string, string | undefined>>
 
-declare const Deno: { env: { toObject(): RuntimeEnvironment } }
+declare const Deno: {
+  env: { toObject(): RuntimeEnvironment }
+  addSignalListener(signal: EndSignal, listener: () => void): void
+  removeSignalListener(signal: EndSignal, listener: () => void): void
+  unrefTimer(timer: unknown): void
+  exit(): never
+}
+
+type EndSignal = (typeof END_SIGNALS)[number]
+
+const END_SIGNALS = ['SIGTERM', 'SIGINT'] as const
+/** Milliseconds that the last answers may take on Deno once Kafka is closed. */
+const END_LIMIT_MS = 10_000
 
 const environment: RuntimeEnvironment = globalThis.process?.env ?? Deno.env.toObject()
 // An invalid configuration throws here, while loading: Bun and Deno then print the message and exit
@@ -100,6 +112,23 @@ export default {
     gateway.start().catch(() => undefined)
     return gateway.app.fetch(withAbsoluteUrl(request), env)
   },
+}
+
+if (getRuntimeKey() === 'deno') endAtSignal()
+
+/**
+ * `deno serve` stops listening at a signal and ends when nothing is open, whether or not there are listeners
+ * of the app's: streams and the Kafka client would keep the process for ever. Bun and Node end by themselves.
+ */
+function endAtSignal(): void {
+  const end = async () => {
+    // A second signal ends the process at once, as without this listener.
+    for (const signal of END_SIGNALS) Deno.removeSignalListener(signal, end)
+    await close().catch(() => undefined)
+    // For a client that does not take its answer, or a server of the app's that ignores the signal.
+    Deno.unrefTimer(setTimeout(() => Deno.exit(), END_LIMIT_MS))
+  }
+  for (const signal of END_SIGNALS) Deno.addSignalListener(signal, end)
 }
 
 /** Ends streams, commits and leaves the group: for a host that announces its end. */

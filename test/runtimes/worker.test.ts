@@ -26,7 +26,7 @@ const COMMANDS = [
 
 describe('in a checkout', () => {
   test.each(COMMANDS)(
-    '%s serves',
+    '%s serves, and ends at SIGTERM',
     async (_, command, name) => {
       await expectServes(await command(`src/${name}.ts`), root)
     },
@@ -77,7 +77,7 @@ describe('where it is installed', () => {
   afterAll(() => app?.[Symbol.dispose]())
 
   test.each(COMMANDS)(
-    '%s serves',
+    '%s serves, and ends at SIGTERM',
     async (_, command, name) => {
       await expectServes(await command(`${installed}/src/${name}.js`), app.folder)
     },

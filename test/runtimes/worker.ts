@@ -9,7 +9,7 @@ import { until, within } from '../support/wait.ts'
 const { PATH = '', HOME = '' } = process.env
 const COUNT = 8
 
-/** Runs the gateway by a command and reads a topic from it in every way that it has. */
+/** Runs the gateway by a command, reads a topic from it in every way that it has, and ends it while a stream is open. */
 export async function expectServes(argv: readonly string[], cwd: string): Promise<void> {
   const kafka = await TestKafka.real()
   const topic = await kafka.createTopic()
@@ -44,7 +44,12 @@ export async function expectServes(argv: readonly string[], cwd: string): Promis
       60_000,
     )
     if (port() === undefined) throw new Error(`${argv.join(' ')} ended: ${said}`)
-    await expectReads(`http://127.0.0.1:${port()}`)
+    const url = `http://127.0.0.1:${port()}`
+    await expectReads(url)
+    const stream = await within(fetch(`${url}/stream?start=earliest`), 'a stream')
+    await within((stream.body as ReadableStream).getReader().read(), 'its first event')
+    child.kill('SIGTERM')
+    await within(child.exited, 'its end at SIGTERM', 9_000)
     expect(said).not.toMatch(/ (ERROR|WARNING) |Warning:/)
   } finally {
     child.kill('SIGKILL')
