@@ -1,6 +1,7 @@
 import type { Gap } from '../port/kafka.ts'
 import type { ConsumedRecord } from '../records/consumed-record.ts'
 import type { SchemaIssue, SchemaOutput, StandardSchema } from '../records/standard-schema.ts'
+import type { KafkaStreamError } from './errors.ts'
 
 /** A record, and the position after it. */
 export interface ReceivedRecord<Topic extends string = string, Value = unknown>
@@ -63,7 +64,7 @@ export interface ReceiveOptions<Schemas extends ValueSchemas | undefined> extend
   /** Called when a connection is open. */
   readonly onOpen?: () => void
   /** Called before a wait of `delay` ms, after which the client connects again. */
-  readonly onRetry?: (error: Error, delay: number) => void
+  readonly onRetry?: (error: KafkaStreamError, delay: number) => void
   /** Ends the reading: the loop throws the signal's reason. */
   readonly signal?: AbortSignal
 }

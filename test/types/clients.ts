@@ -8,7 +8,12 @@ import {
   kafkaConsume,
   kafkaProduce,
 } from 'hono-kafka-consume'
-import { sharedStream, stream } from 'hono-kafka-consume/client'
+import {
+  type KafkaStreamError,
+  type KafkaStreamErrorCode,
+  sharedStream,
+  stream,
+} from 'hono-kafka-consume/client'
 import { useKafkaStream } from 'hono-kafka-consume/client/hono-jsx'
 import { useKafkaStream as useReactStream } from 'hono-kafka-consume/client/react'
 import { hold, type Same, topics } from './app.ts'
@@ -73,7 +78,8 @@ export async function otherForms(): Promise<void> {
 
 /** Streams are typed by the route. */
 export async function streams(): Promise<void> {
-  for await (const record of stream(client.stream, { start: '-10m' })) {
+  const onRetry = ({ code }: KafkaStreamError) => hold<Same<typeof code, KafkaStreamErrorCode>>()
+  for await (const record of stream(client.stream, { start: '-10m', onRetry })) {
     hold<Same<typeof record.cursor, string>>()
     if (!record.error && record.topic === 'payments') {
       hold<Same<typeof record.value, { paid: boolean; at: string }>>()
