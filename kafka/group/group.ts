@@ -21,7 +21,7 @@ import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './member.ts'
 import { MemberChecks, Stall } from './member-checks.ts'
 import { OrphanedPartitions } from './orphaned-partitions.ts'
-import { PollQueue } from './poll-queue.ts'
+import { canEnd, PollQueue } from './poll-queue.ts'
 
 const log = logOf('group')
 
@@ -139,7 +139,7 @@ export class Group implements GroupSession {
   }
 
   pollNow(limits: PollLimits): Delivery | undefined {
-    if (this.#isClosing || this.#failure || this.#polls.first) return undefined
+    if (this.#isClosing || this.#failure || this.#polls.first || !canEnd(limits)) return undefined
     if (!this.#isEnoughReady(limits) || this.#member.confirmIfSuspended()) return undefined
     this.#markUsed()
     return this.#deliver(limits)

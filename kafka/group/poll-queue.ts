@@ -4,6 +4,19 @@ import type { Delivery, PollLimits } from '../../src/port/kafka.ts'
 /** Polls that wait at a time; one more is refused. */
 const MAX_POLLS = 10_000
 
+/** The most records of one poll, which are in memory at once. */
+const MAX_POLL_RECORDS = 10_000
+
+/**
+ * Whether a poll with these limits comes to an end. A part of a record is never taken, the Kafka client reads
+ * nothing where it is asked for records without a number, and a time that is not a number is never over:
+ * the polls behind such a poll would wait for ever.
+ */
+export function canEnd({ maxRecords, maxBytes, timeout }: PollLimits): boolean {
+  const isWhole = Number.isInteger(maxRecords) && maxRecords >= 1 && maxRecords <= MAX_POLL_RECORDS
+  return isWhole && !Number.isNaN(maxBytes) && !Number.isNaN(timeout)
+}
+
 /** A client's poll that waits for records. */
 export interface WaitingPoll {
   readonly limits: PollLimits
@@ -37,8 +50,9 @@ export class PollQueue {
     return this.#waiting[0]
   }
 
-  /** @throws KafkaConsumeError TOO_MANY_POLLS, or what it is rejected with. */
+  /** @throws KafkaConsumeError TOO_MANY_POLLS, INVALID_PARAMETER, or what it is rejected with. */
   add(limits: PollLimits, signal?: AbortSignal): Promise<Delivery> {
+    if (!canEnd(limits)) return Promise.reject(wrongLimits(limits))
     if (this.#waiting.length >= MAX_POLLS) {
       return Promise.reject(
         new KafkaConsumeError(
@@ -105,6 +119,13 @@ export class PollQueue {
     for (const { timer } of taken) clearTimeout(timer)
     return taken
   }
+}
+
+function wrongLimits({ maxRecords, maxBytes, timeout }: PollLimits): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'INVALID_PARAMETER',
+    `Cannot read as a group: ${maxRecords} records, ${maxBytes} bytes and ${timeout} ms are not limits`,
+  )
 }
 
 function wentAway(): KafkaConsumeError {

@@ -11,19 +11,21 @@ type RequestSignal = Context['req']['raw']['signal']
 /** How much to read at once, and how long to wait for a first record. */
 export interface ReadLimits {
   /**
-   * Records at most.
+   * Records at most: a whole number from 1 to 10000.
    *
    * @default 500
    */
   readonly maxRecords?: number
   /**
-   * Bytes of the records at most; the first one may be larger.
+   * Bytes of the records at most, a whole number from 1 to 16777216; the first record may be larger.
    *
    * @default 1048576 (1 MiB)
    */
   readonly maxBytes?: number
   /**
-   * Milliseconds to wait for a first record. 24 days count at most: a longer timer overflows.
+   * Milliseconds to wait for a first record. 0 or less does not wait. `Infinity` and other long times count
+   * as 24 days, since a longer timer overflows. A process that has not read before also waits until it has
+   * reached Kafka.
    *
    * @default 1000
    */
@@ -94,8 +96,8 @@ export interface StreamPosition {
  * Reads Kafka for one request: `c.var.kafka` of handlers behind `kafkaReader`.
  *
  * Its methods throw a `KafkaConsumeError`: KAFKA_UNAVAILABLE and KAFKA_TIMEOUT while Kafka is away,
- * FORBIDDEN for what the client may not read, INVALID_PARAMETER for a start that is not a time,
- * INVALID_CURSOR, and others that docs/protocol.md lists. A handler may let them through: Hono's
+ * FORBIDDEN for what the client may not read, INVALID_PARAMETER for parameters that are unknown or out of
+ * their range, INVALID_CURSOR, and others that docs/protocol.md lists. A handler may let them through: Hono's
  * default error handler answers with them.
  *
  * @example
@@ -141,7 +143,7 @@ export interface KafkaReader<Received extends AnyRecord = ConsumedRecord> {
    *
    * @throws KafkaConsumeError
    */
-  read(from: ReadFrom & ReadLimits): Promise<ReadRecords<Received>>
+  read(from?: ReadFrom & ReadLimits): Promise<ReadRecords<Received>>
   /**
    * Streams records from a position, without a group, until the signal or the loop ends it. The end of
    * the handler does not, since its answer may be a stream that goes on: a handler that calls `next`

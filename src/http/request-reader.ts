@@ -16,6 +16,11 @@ import type { ProcessedRecord } from '../records/pipeline.ts'
 import type { RecordValidator } from '../records/record-validator.ts'
 import { pollGroup } from './consume/poll-group.ts'
 import { readFromPosition } from './consume/read-from-position.ts'
+import {
+  parsePollParameters,
+  parseReadParameters,
+  parseStreamParameters,
+} from './reader-parameters.ts'
 import type {
   KafkaReader,
   PolledRecords,
@@ -74,7 +79,8 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     for (const delivery of this.#deliveries) failed ? delivery.requeue() : delivery.ack()
   }
 
-  async poll(limits: ReadLimits = {}): Promise<PolledRecords<AnyRecord>> {
+  async poll(given: ReadLimits = {}): Promise<PolledRecords<AnyRecord>> {
+    const { signal: own, ...limits } = parsePollParameters(given)
     const ended = this.#ended.signal
     if (ended.aborted) {
       throw new KafkaConsumeError(
@@ -84,20 +90,20 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     }
     const client = clientOf(this.#c)
     assertMayUseGroup(client, this.#route.hasClientGroups)
-    const signal = AbortSignal.any([limits.signal ?? this.#c.req.raw.signal, ended])
+    const signal = AbortSignal.any([own ?? this.#c.req.raw.signal, ended])
     const polled = await this.#traced('group', async (trace) => {
       const group = await this.#route.group(client)
       try {
         const { delivery, records } = await pollGroup(group, this.#route, {
           client,
           wanted: undefined,
-          limits: { ...withDefaults(limits), wantsRecords: true, wantsRuns: true },
+          limits: { ...limits, wantsRecords: true, wantsRuns: true },
           leaving: { signal },
         })
         trace?.addRecords(records)
         return { group, delivery, taken: records }
       } catch (error) {
-        if (ended.aborted || limits.signal?.aborted) return undefined
+        if (ended.aborted || own?.aborted) return undefined
         throw error
       }
     })
@@ -147,13 +153,14 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     })
   }
 
-  read(from: ReadFrom & ReadLimits) {
+  async read(given: ReadFrom & ReadLimits = {}) {
+    const from = parseReadParameters(given)
     return this.#traced('read', async (trace) => {
       const { feed } = await this.#route.lease()
       const subscription = await this.#subscribe(feed, from, 'read')
       try {
         const signal = from.signal ?? this.#c.req.raw.signal
-        const { slices, gaps } = await readFromPosition(subscription, withDefaults(from), signal)
+        const { slices, gaps } = await readFromPosition(subscription, from, signal)
         trace?.add(slices)
         const cursor = subscription.cursor.toString()
         return { records: await this.#validated(slices.flatMap(recordsOf)), gaps, cursor }
@@ -163,7 +170,8 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     })
   }
 
-  async *stream(from: StreamFrom = {}) {
+  async *stream(given: StreamFrom = {}) {
+    const from = parseStreamParameters(given)
     this.#beginRead()
     try {
       yield* this.#records(from)
@@ -172,7 +180,7 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     }
   }
 
-  async *#records({ onGap, ...from }: StreamFrom) {
+  async *#records({ onGap, ...from }: ReturnType<typeof parseStreamParameters>) {
     const signal = from.signal ?? this.#c.req.raw.signal
     const { feed } = await this.#route.lease()
     const subscription = await this.#subscribe(feed, from, 'follow')
@@ -243,10 +251,14 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     else log.warn('Skipped {from} to {to} of {topic}:{partition}: {reason}', { ...gap })
   }
 
-  #subscribe(feed: Feed, { start, cursor }: ReadFrom, purpose: SubscriptionPurpose) {
+  #subscribe(
+    feed: Feed,
+    { start, cursor }: Required<Pick<ReadFrom, 'start'>> & { cursor?: string | undefined },
+    purpose: SubscriptionPurpose,
+  ) {
     const position: Position =
       cursor === undefined
-        ? { start: startOf(start) }
+        ? { start }
         : { cursor: parseCursor(cursor, 'cursor'), parameter: 'cursor' }
     const filter = (table: PartitionTable) => filterOf(undefined, clientOf(this.#c), table)
     // Each record of a stream comes with its cursor.
@@ -273,23 +285,6 @@ function* eachRecord(
   } finally {
     clearTimeout(stall)
   }
-}
-
-function startOf(start: ReadFrom['start'] = 'latest'): NonNullable<ReadFrom['start']> {
-  if (start === 'earliest' || start === 'latest') return start
-  if (typeof start === 'number' && start >= 0 && start <= Number.MAX_SAFE_INTEGER) {
-    // Kafka's timestamps are whole milliseconds: round up to the first one that is not before the
-    // time.
-    return Math.ceil(start)
-  }
-  throw new KafkaConsumeError(
-    'INVALID_PARAMETER',
-    'Cannot read: start must be "earliest", "latest" or milliseconds from 0 to 2^53-1',
-  )
-}
-
-function withDefaults({ maxRecords = 500, maxBytes = 1024 * 1024, timeout = 1_000 }: ReadLimits) {
-  return { maxRecords, maxBytes, timeout: Math.min(timeout, 24 * 86_400_000) }
 }
 
 function recordsOf({ batch, begin, end }: Slice): ConsumedRecord[] {

@@ -17,22 +17,43 @@ export function resolveBy<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, options)
   if (result.success && found.length === 0) return result.output
-  const known = 'entries' in schema ? Object.keys(schema.entries as object) : []
-  // A value may break several rules that have one message.
-  const errors = new Set(found)
-  for (const issue of result.issues ?? []) errors.add(errorText(issue, known))
+  const errors = new Set([...found, ...errorsBy(schema, result.issues ?? [], 'option')])
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     `Cannot use these ${name} options: ${[...errors].join('; ')}`,
   )
 }
 
-/** @param known The names of the options. */
-function errorText(issue: v.BaseIssue<unknown>, known: readonly string[]): string {
-  const path = v.getDotPath(issue) ?? 'options'
+/**
+ * The issues of a schema as text: each names a field and what is allowed. An unknown field of a few is told
+ * their names, unless one of them is near.
+ *
+ * @param kind The word for a field: "option".
+ */
+export function errorsBy(
+  schema: v.GenericSchema,
+  issues: ReadonlyArray<v.BaseIssue<unknown>>,
+  kind: string,
+): string[] {
+  const known = 'entries' in schema ? Object.keys(schema.entries as object) : []
+  // A value may break several rules that have one message.
+  return [...new Set(issues.map((issue) => errorText(issue, known, kind)))]
+}
+
+/** The most names that a message lists. */
+const MAX_LISTED = 8
+
+/** @param known The names of the fields. */
+function errorText(issue: v.BaseIssue<unknown>, known: readonly string[], kind: string): string {
+  const path = v.getDotPath(issue) ?? `${kind}s`
   const isOfFields = issue.type === 'strict_object' && issue.path !== undefined
   if (!isOfFields) return `${path}: ${issue.message}`
   if (issue.expected !== 'never') return `${path}: it is required`
-  const nearest = issue.path?.length === 1 ? nearestName(path, known) : undefined
-  return `${path}: unknown option${nearest === undefined ? '' : ` (did you mean ${nearest}?)`}`
+  return `${path}: unknown ${kind}${issue.path?.length === 1 ? hintFor(path, known) : ''}`
+}
+
+function hintFor(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known)
+  if (nearest !== undefined) return ` (did you mean ${nearest}?)`
+  return known.length <= MAX_LISTED ? ` (there are ${known.join(', ')})` : ''
 }

@@ -118,7 +118,7 @@ export function describeReader(target: () => Target): void {
       const { kafka } = target()
       await using behind = new Behind(target(), await kafka.createTopic())
       for (const message of await behind.json<string[]>('/refused')) {
-        expect(message).toStartWith('Cannot read: start must be "earliest", "latest" or milli')
+        expect(message).toStartWith('Cannot read: start: "earliest", "latest" or milliseconds')
       }
     })
 

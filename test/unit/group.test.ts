@@ -242,6 +242,25 @@ describe('group reads', () => {
     expect((await member.poll({ maxRecords: 2_200 })).length).toBe(2_200)
   })
 
+  test.each([
+    { maxRecords: 1.5 },
+    { maxRecords: Number.NaN },
+    { maxRecords: Infinity },
+    { maxRecords: 0 },
+    { maxBytes: Number.NaN },
+    { timeout: Number.NaN },
+  ])('a poll that would not end is refused, and those behind it are served: %p', async (wrong) => {
+    await using member = new Member()
+    const refused = codeOf(member.group.poll({ ...LIMITS, ...wrong }))
+    const waits = member.poll({ timeout: 5_000 })
+    expect(await refused).toBe('INVALID_PARAMETER')
+    await member.with(...some(0, 5))
+    expect(offsets(await waits)).toEqual([0, 1, 2, 3, 4])
+    await member.with(...some(5, 8))
+    await until(() => member.consumer.queue.length === 0, 'the records to be read')
+    expect(member.group.pollNow({ ...LIMITS, ...wrong })).toBeUndefined()
+  })
+
   test('ready records are polled without a wait, but not before a client that waits', async () => {
     await using member = await new Member().with()
     expect(member.group.pollNow(LIMITS)).toBeUndefined()

@@ -12,7 +12,9 @@ import { parseStart } from './start-position.ts'
 
 const MIB = 1024 * 1024
 /** The most records of one answer, and of the newest records that a stream begins with. */
-const MAX_RECORDS = 10_000
+export const MAX_RECORDS = 10_000
+/** The most bytes that the records of one answer may be limited to. */
+export const MAX_BYTES = 16 * MIB
 
 /** The formats that the query can name. */
 export type FormatName = 'kong' | (typeof STREAM_FORMATS)[number]
@@ -93,7 +95,7 @@ export function parseRead(
   const parameters = new Parameters(query, READ_NAMES)
   const limits = {
     maxRecords: parameters.whole('max_records', 1, MAX_RECORDS, 500),
-    maxBytes: parameters.whole('max_bytes', 1, 16 * MIB, MIB),
+    maxBytes: parameters.whole('max_bytes', 1, MAX_BYTES, MIB),
     timeout: parameters.whole('timeout', 0, 60_000, 1_000),
   }
   const position = parsePosition(parameters, ['cursor', 'start'])
