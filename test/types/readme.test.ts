@@ -1,4 +1,4 @@
-/** The README's typed app, run as it stands against a broker with records. */
+/** Apps of the pages, run as they stand: the README's typed app, and the test of an app in docs/reader.md. */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,4 +50,15 @@ test("the README's typed app answers with both topics, and with the error of a r
     'paid: true',
   ])
   await module.shop.close()
+}, 120_000)
+
+test("docs/reader.md's test of an app passes, with a broker of its own", async () => {
+  const page = readFileSync(join(root, 'docs/reader.md'), 'utf8')
+  const [, code = ''] = /```ts\n(.*?startEmbeddedBroker.*?)```/s.exec(page) ?? []
+  const file = join(folder, 'own.test.ts')
+  writeFileSync(file, code)
+  const run = Bun.spawn([process.execPath, 'test', file], { cwd: root, stderr: 'pipe' })
+  const printed = await within(new Response(run.stderr).text(), 'the test of an app', 60_000)
+  expect(printed).toContain('1 pass')
+  expect(await run.exited).toBe(0)
 }, 120_000)
