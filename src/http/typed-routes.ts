@@ -3,7 +3,7 @@ import type { Handler } from 'hono'
 import type { JSONParsed } from 'hono/utils/types'
 import type { KafkaTopics } from '../options/option-types.ts'
 import type { RecordOf } from '../options/topic-records.ts'
-import type { AnyRecord, EventStreamText } from '../records/consumed-record.ts'
+import type { AnyRecord, EventStreamText, FailedRecord } from '../records/consumed-record.ts'
 import type {
   QueryInput,
   ReadQuery,
@@ -45,7 +45,12 @@ type AnswerOf<Mode, Received extends AnyRecord, Form, Formatted> =
 
 type BodyOf<Received extends AnyRecord, Form, Formatted> = [Formatted] extends [never]
   ? BodyOfForm<Received, Form>
-  : JSONParsed<Formatted>[]
+  : FormattedOf<Received, Formatted>[]
+
+/** An element of a body with `format`: the format's result, or whole a record on which it failed. */
+type FormattedOf<Received extends AnyRecord, Formatted> =
+  | JSONParsed<Formatted>
+  | FailedRecord<Received['topic']>
 
 type BodyOfForm<Received extends AnyRecord, Form> = Form extends 'kong'
   ? KongAnswer<Received>

@@ -72,7 +72,15 @@ export async function otherForms(): Promise<void> {
   hold<Same<Extract<Values, { topic: 'orders' }>, FailedRecord<'orders'>>>()
 
   const own = await client.own.$get()
-  if (own.ok) hold<Same<Awaited<ReturnType<typeof own.json>>, { offset: number }[]>>()
+  if (own.ok) {
+    type Failed = FailedRecord<'orders' | 'payments' | 'refunds'>
+    type Own = Awaited<ReturnType<typeof own.json>>[number]
+    hold<Same<Own, { offset: number } | Failed>>()
+    for (const one of await own.json()) {
+      if ('error' in one) hold<Same<typeof one, Failed>>()
+      else hold<Same<typeof one, { offset: number }>>()
+    }
+  }
   hold<Same<ReturnType<typeof client.socket.$ws>, WebSocket>>()
 }
 
