@@ -197,7 +197,20 @@ function assertResolved(require: NodeJS.Require): void {
 }
 
 function cannotLoad(state: string, cause?: unknown): Error {
-  return new Error(`Cannot load the Kafka client: ${state}. Run \`${setupCommand()}\``, { cause })
+  return new Error(`Cannot load the Kafka client: ${state}. ${setupAdvice()}`, { cause })
+}
+
+/** The way to an addon that can be loaded, as a sentence without a full stop. */
+export function setupAdvice(): string {
+  const then = `\`${setupCommand()}\`, then restart`
+  if (!isBundled()) return `Run ${then}`
+  const place = 'in the folder of this bundle or program, or above'
+  return `The package hono-kafka-consume must be installed ${place}: install it there, run ${then}`
+}
+
+/** Whether this module is part of a bundle, or of a program compiled from one: the package keeps it as a file. */
+function isBundled(): boolean {
+  return !/\/native\/addon\.[cm]?[jt]s$/.test(import.meta.url)
 }
 
 /** The command for the set-up: an app that depends on this package does not have its scripts. */

@@ -1,5 +1,5 @@
 import type * as Confluent from '@confluentinc/kafka-javascript'
-import { assertAddon, requireClient, setupCommand } from '../../native/addon.ts'
+import { assertAddon, requireClient, setupAdvice } from '../../native/addon.ts'
 import { KafkaConsumeError, shuttingDownError } from '../../src/core/errors.ts'
 import { logOf } from '../../src/core/log.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
@@ -80,7 +80,7 @@ function assertCurrent(): void {
   if (ADDITIONS.every((name) => name in addon())) return
   throw new KafkaConsumeError(
     'INTERNAL',
-    `Cannot load the Kafka client: its addon is older than this package. Run \`${setupCommand()}\``,
+    `Cannot load the Kafka client: its addon is older than this package. ${setupAdvice()}`,
   )
 }
 

@@ -106,7 +106,7 @@ for (const [runtime, command] of Object.entries(runtimes)) {
       await child.exited
       expect(child.exitCode).toBe(0)
       expect(output).toMatch(
-        /^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`\n$/,
+        /^Cannot load the Kafka client: .*\. Run `bunx hono-kafka-consume setup`, then restart\n$/,
       )
       expect(output).toMatch(state)
     }, 120_000)

@@ -134,19 +134,24 @@ describe('the package', () => {
       await using unread = await AppProcess.start(['./unread'], app)
       const body = await (await within(fetch(`${unread.url}/orders`), 'an error', 30_000)).text()
       expect(body).toContain('Compile it with --compile-autoload-package-json')
-      // Far from the packages the message is the same as in an app that is not set up.
+      // Far from the packages, where a set-up alone does not help.
       const alone = mkdtempSync(join(tmpdir(), 'alone-'))
       cpSync(join(app, 'compiled'), join(alone, 'compiled'))
-      await using server = await AppProcess.start(['./compiled'], alone)
-      const refused = await within(fetch(`${server.url}/orders`), 'an error', 30_000)
-      expect(await refused.json()).toMatchObject({
-        code: 'INTERNAL',
-        message: expect.stringContaining('Run `bunx hono-kafka-consume setup`'),
-      })
-      await until(
-        () => server.stderr.includes(' ERROR   http: Cannot answer GET /orders'),
-        () => `the line about it in: ${server.stderr}`,
-      )
+      cpSync(join(app, 'bundle'), join(alone, 'bundle'), { recursive: true })
+      for (const command of [['./compiled'], [bun, 'bundle/bundled.js']]) {
+        await using server = await AppProcess.start(command, alone)
+        const refused = await within(fetch(`${server.url}/orders`), 'an error', 30_000)
+        expect(await refused.json()).toMatchObject({
+          code: 'INTERNAL',
+          message: expect.stringMatching(
+            /must be installed in the folder of this bundle or program, or above: .*`, then restart$/,
+          ),
+        })
+        await until(
+          () => server.stderr.includes(' ERROR   http: Cannot answer GET /orders'),
+          () => `the line about it in: ${server.stderr}`,
+        )
+      }
       rmSync(alone, { recursive: true })
     } finally {
       await kafka.close()
