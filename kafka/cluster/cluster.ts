@@ -26,8 +26,13 @@ import { isEmbedded } from '../embedded/embedded.ts'
 import { BriefMember } from '../group/brief-member.ts'
 import { Group } from '../group/group.ts'
 import type { GroupHost } from '../group/group-host.ts'
-import { GROUP_TOPIC_SETTINGS, groupSettings, mayOrphan } from '../group/group-settings.ts'
-import { orphansOf } from '../group/orphaned-partitions.ts'
+import {
+  GROUP_TOPIC_SETTINGS,
+  groupSettings,
+  hidesEmptyAssignment,
+  mayOrphan,
+} from '../group/group-settings.ts'
+import { haveAll, orphansOf } from '../group/orphaned-partitions.ts'
 import { readBlock } from '../group/record-block.ts'
 import { ConfirmingProducer, type ProducerHost } from '../producer.ts'
 import { ownLimits, ownSettings, profileSettings } from '../producer-settings.ts'
@@ -223,6 +228,11 @@ export class ConfluentCluster implements KafkaCluster {
         if (!mayOrphan(options, this.#isEmbedded)) return []
         const { members, isStable } = await membersOf(groupId, await this.#connection.client())
         return isStable ? orphansOf(await this.partitions(topics), members) : undefined
+      },
+      isSpare: async () => {
+        if (!hidesEmptyAssignment(options, this.#isEmbedded)) return false
+        const { members, isStable } = await membersOf(groupId, await this.#connection.client())
+        return isStable && haveAll(await this.partitions(topics), members)
       },
       joinBriefly: () => BriefMember.join(connectAs({ ...options, instanceId: undefined }), topics),
     }

@@ -1,3 +1,4 @@
+import { settledWithin } from '../../src/core/deadline.ts'
 import { asKafkaConsumeError, KafkaConsumeError } from '../../src/core/errors.ts'
 import { logOf } from '../../src/core/log.ts'
 import type { Signal } from '../../src/core/signal.ts'
@@ -96,6 +97,23 @@ export class Assignment {
     this.#left = Promise.withResolvers()
     this.#context.owned.error = undefined
     this.#setAnswering(undefined)
+    void this.#noteSpare(consumer)
+  }
+
+  /**
+   * Takes the absence of partitions for an assignment once Kafka confirms it: the client may report none.
+   * Ends with the first assignment.
+   */
+  async #noteSpare(consumer: Consumer): Promise<void> {
+    const { host, owned, signal } = this.#context
+    const left = this.#left.promise
+    const isWaiting = () => consumer === this.#consumer && !owned.isAssigned
+    while (isWaiting() && !(await settledWithin(left, RETRY_MS))) {
+      const isSpare = isWaiting() && (await host.isSpare().catch(() => false))
+      if (!isSpare || !isWaiting()) continue
+      owned.isAssigned = true
+      signal.notify()
+    }
   }
 
   /**
@@ -237,7 +255,10 @@ export class Assignment {
       const gone = owned.remove(partitions)
       const isLost = consumer.assignmentLost()
       // The client joins again. Until Kafka has answered, an empty read does not say that there are no records.
-      if (isLost) owned.isAssigned = false
+      if (isLost && owned.isAssigned) {
+        owned.isAssigned = false
+        void this.#noteSpare(consumer)
+      }
       const released = this.#release(gone, isLost)
       this.#releasing = Promise.all([this.#releasing, released])
       await released

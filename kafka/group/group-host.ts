@@ -31,6 +31,11 @@ export interface GroupHost {
    * (`mayOrphan`). Undefined while the members change.
    */
   orphans(): Promise<readonly TopicPartition[] | undefined>
+  /**
+   * Whether a member without partitions rightly has none: the members do not change, they have all
+   * partitions, and one of them has none. False where the client reports such an assignment itself.
+   */
+  isSpare(): Promise<boolean>
   /** Joins the group as a further member, which takes part in rebalances until it is disposed of. */
   joinBriefly(): Promise<{ close(): Promise<void> }>
 }

@@ -57,6 +57,17 @@ export function mayOrphan(
 }
 
 /**
+ * Whether librdkafka reports nothing to a member that is given no partitions: with the newer protocol
+ * it reports changes only. The embedded broker answers no requests about groups.
+ */
+export function hidesEmptyAssignment(
+  { protocol }: Pick<GroupOptions, 'protocol'>,
+  isEmbedded: boolean,
+): boolean {
+  return protocol === 'consumer' && !isEmbedded
+}
+
+/**
  * Where the client goes on when it finds that an offset is gone. Where a group begins we tell it
  * ourselves.
  */

@@ -96,3 +96,12 @@ export function orphansOf(
   )
   return all.filter((partition) => !owned.has(partitionKey(partition)))
 }
+
+/** Whether members have all partitions, so that another member has none. */
+export function haveAll(
+  all: readonly TopicPartition[],
+  members: readonly MemberDescription[],
+): boolean {
+  const hasSpare = members.some(({ assignment }) => !assignment?.topicPartitions?.length)
+  return hasSpare && orphansOf(all, members).length === 0
+}

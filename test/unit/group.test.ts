@@ -29,6 +29,8 @@ class Member implements AsyncDisposable {
   looks = 0
   /** Whether another member has its instance id. */
   isInstanceTaken = false
+  /** Whether Kafka says that the member rightly has no partitions. */
+  isSpare = false
   /** The partitions of the topic. */
   partitions = PARTITIONS
   /** The offsets that other members have committed. */
@@ -84,6 +86,7 @@ class Member implements AsyncDisposable {
       },
       isInstanceTaken: async () => this.isInstanceTaken,
       orphans: async () => [],
+      isSpare: async () => this.isSpare,
       joinBriefly: async () => ({ close: async () => {} }),
     }
     const defaults = { groupId: 'g', topics: ['t'], autoOffsetReset: 'earliest' } as const
@@ -396,6 +399,12 @@ describe('group reads', () => {
     const polled = member.poll()
     member.consumer.give()
     expect(offsets(await polled)).toEqual([])
+  })
+
+  test('a member that is given nothing by the client answers empty once Kafka says that others have all', async () => {
+    await using member = new Member(null)
+    member.isSpare = true
+    expect(offsets(await member.poll())).toEqual([])
   })
 
   test('a member that has lost its membership refuses 30 s after the loss or the poll, and not before', async () => {
