@@ -220,11 +220,16 @@ describe('a gateway process that ends at once', () => {
     }
   })
 
-  test('with an address of another machine has exit code 1', async () => {
-    await using gateway = GatewayProcess.spawn(['--host', '192.0.2.1', '--port', '0'])
-    expect(await gateway.exited()).toBe(1)
-    expect(gateway.stderr).toContain('Cannot listen on 192.0.2.1')
-  })
+  test.each(['192.0.2.1', '999.1.1.1', 'nowhere.invalid'])(
+    'with %s, which is not an address of this machine, has exit code 1',
+    async (host) => {
+      await using gateway = GatewayProcess.spawn(['--host', host, '--port', '0'])
+      expect(await gateway.exited()).toBe(1)
+      expect(gateway.stderr).toContain(
+        `Cannot listen on ${host}: it is not an address of this machine, choose another with --host`,
+      )
+    },
+  )
 })
 
 describe('a gateway whose broker has no address', () => {

@@ -110,6 +110,28 @@ test('a value that may have a password is not repeated, and a long one is cut', 
   expect(errorOf(['--port', 'x'.repeat(10_000)])?.length).toBeLessThan(200)
 })
 
+test('one port for two listeners of an address is refused by both names', () => {
+  const tls = ['--tls-cert', 'c', '--tls-key', 'k']
+  const refused = (setting: string, other: string, port: number) =>
+    `Cannot start: ${setting}: another port than that of ${other} is required, not ${port}`
+  const admin = '--admin-port (ADMIN_PORT)'
+  const https = '--https-port (HTTPS_PORT)'
+  expect(errorOf(['--port', '8050', '--admin-port', '8050'])).toBe(
+    refused(admin, '--port (PORT)', 8050),
+  )
+  expect(errorOf([...tls, '--https-port', '8000'])).toBe(refused(https, '--port (PORT)', 8000))
+  expect(errorOf([...tls, '--admin-port', '8443'])).toBe(refused(admin, https, 8443))
+  const hosts = ['--host', '127.0.0.2', '--admin-host', '127.0.0.1']
+  for (const allowed of [
+    ['--port', '0', '--admin-port', '0'],
+    ['--port', '8050', '--admin-port', '8050', ...hosts],
+    ['--port', '8001'],
+    ['--admin-port', '8443'],
+  ]) {
+    expect(errorOf(allowed)).toBeUndefined()
+  }
+})
+
 test('a filter that cannot be used is named', () => {
   expect(errorOf(['--filters', '{"fine":"true","big":"value.total>"}'])).toStartWith(
     'Cannot start: --filters (FILTERS): "big": cannot use the expression: ',

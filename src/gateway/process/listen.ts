@@ -76,7 +76,7 @@ export function listen(
   } catch (error) {
     const foreign = `Cannot listen on ${host}: it is not an address of this machine, choose another with ${flags.host}`
     const messages: Record<string, string> = {
-      EADDRINUSE: takenPort(port, flags),
+      EADDRINUSE: canListenOn(host) ? takenPort(port, flags) : foreign,
       EACCES: `Cannot listen on port ${port}: it requires more rights, choose another with ${flags.port}`,
       EADDRNOTAVAIL: foreign,
       // A name that does not resolve.
@@ -129,6 +129,19 @@ function lockPort({ port }: Address, flags: AddressFlags): Disposable | undefine
       if (performance.now() > deadline) throw new Error(takenPort(port, flags), { cause: error })
       Bun.sleepSync(LOCK_RETRY_MS)
     }
+  }
+}
+
+/**
+ * Whether a host is an address of this machine: some port is free there. Bun reports one that does not
+ * resolve as EADDRINUSE after it has opened other connections.
+ */
+function canListenOn(host: string): boolean {
+  try {
+    Bun.listen({ hostname: host, port: 0, socket: { data: () => undefined } }).stop(true)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -10,6 +10,7 @@ import { nearestName } from '../../core/nearest-name.ts'
 import { optionsSchema } from '../../options/consume-options.ts'
 import { groupProtocol, instanceId } from '../../options/fields.ts'
 import { COMMAND } from '../command.ts'
+import { portErrors } from './distinct-ports.ts'
 import { guardErrors, guardSettings, withGuard } from './guard-settings.ts'
 import { httpsErrors, httpsSettings, withHttps } from './https-settings.ts'
 import { connectionErrors, kafkaSettings, withConnection } from './kafka-settings.ts'
@@ -155,7 +156,7 @@ const settings = {
   adminToken: v.pipe(
     v.optional(v.pipe(v.string(), v.minLength(16, 'at least 16 characters are required'))),
     v.description(
-      'Token that requests to the Admin API must have in the header Kong-Admin-Token; clients that have it see secrets; no flag, since the token is secret',
+      'Token of at least 16 characters that requests to the Admin API must have in the header Kong-Admin-Token; clients that have it see secrets; no flag, since the token is secret',
     ),
     v.metadata({ variable: 'ADMIN_TOKEN' }),
   ),
@@ -369,6 +370,7 @@ const gatewaySchema = v.pipe(
     const { value } = dataset
     const errors = [
       ...httpsErrors(value),
+      ...portErrors(value),
       ...guardErrors(value),
       ...connectionErrors(value, value.brokers),
     ]

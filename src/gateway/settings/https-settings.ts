@@ -2,7 +2,7 @@
 import * as v from 'valibot'
 
 /** The port of HTTPS, as in Kong. */
-const DEFAULT_HTTPS_PORT = 8443
+export const DEFAULT_HTTPS_PORT = 8443
 const PORT_RANGE = 'a whole number from 0 to 65535 is required'
 /** Seconds of two years, which is more than any browser's list asks for. */
 const MAX_HSTS = 63_072_000
