@@ -130,6 +130,17 @@ export function readManifest(addon: string): AddonManifest | undefined {
   }
 }
 
+/** Why Confluent's client cannot be loaded. */
+export class AddonError extends Error {
+  /** The message for clients: the reason of the runtime names paths of this machine. */
+  readonly publicMessage: string
+
+  constructor(message: string, publicMessage = message, cause?: unknown) {
+    super(message, { cause })
+    this.publicMessage = publicMessage
+  }
+}
+
 const PACKAGE = '@confluentinc/kafka-javascript'
 /**
  * Requires modules of Confluent's client. This module may be part of a bundle, or of a program
@@ -157,7 +168,7 @@ function hasClient(from: string): boolean {
  * Checks that Confluent's client can be loaded. Loading the stock build, which `npm install` fetches,
  * would end the process.
  *
- * @throws Error whose message names the command that compiles the addon.
+ * @throws AddonError whose message names the command that compiles the addon.
  */
 export function assertAddon(): void {
   const from = clientHome()
@@ -180,24 +191,29 @@ export function assertAddon(): void {
   } catch (error) {
     // Some runtimes add lines with details.
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n')
-    throw cannotLoad(reason ?? 'it cannot be opened', error)
+    throw cannotLoad(reason ?? CANNOT_OPEN, CANNOT_OPEN, error)
   }
   assertResolved(require)
 }
 
-/** @throws Error in a program of `bun build --compile` that does not read package.json, which names the entry of a package. */
+/** @throws AddonError in a program of `bun build --compile` that does not read package.json, which names the entry of a package. */
 function assertResolved(require: NodeJS.Require): void {
   try {
     require.resolve(PACKAGE)
   } catch (cause) {
     const flag = '--compile-autoload-package-json'
     const message = `Cannot load the Kafka client: this program does not read package.json. Compile it with ${flag}`
-    throw new Error(message, { cause })
+    throw new AddonError(message, message, cause)
   }
 }
 
-function cannotLoad(state: string, cause?: unknown): Error {
-  return new Error(`Cannot load the Kafka client: ${state}. ${setupAdvice()}`, { cause })
+const CANNOT_OPEN = 'its addon cannot be opened'
+
+function cannotLoad(state: string, publicState = state, cause?: unknown): AddonError {
+  const [message, publicMessage] = [state, publicState].map(
+    (text) => `Cannot load the Kafka client: ${text}. ${setupAdvice()}`,
+  ) as [string, string]
+  return new AddonError(message, publicMessage, cause)
 }
 
 /** The way to an addon that can be loaded, as a sentence without a full stop. */

@@ -1,5 +1,5 @@
 import type * as Confluent from '@confluentinc/kafka-javascript'
-import { assertAddon, requireClient, setupAdvice } from '../../native/addon.ts'
+import { AddonError, assertAddon, requireClient, setupAdvice } from '../../native/addon.ts'
 import { KafkaConsumeError, shuttingDownError } from '../../src/core/errors.ts'
 import { logOf } from '../../src/core/log.ts'
 import { partitionKey, type TopicPartition } from '../../src/core/topic-partition.ts'
@@ -58,8 +58,11 @@ export function loadClient(): Client {
   if (loaded) return loaded
   try {
     assertAddon()
-  } catch (error) {
-    throw new KafkaConsumeError('INTERNAL', (error as Error).message, { cause: error })
+  } catch (cause) {
+    // The runtime's own errors name paths, as on Deno without --allow-read: only the log has them.
+    const unreadable = 'Cannot load the Kafka client: its files cannot be read'
+    const message = cause instanceof AddonError ? cause.publicMessage : unreadable
+    throw new KafkaConsumeError('INTERNAL', message, { cause })
   }
   const client = requireClient() as Client
   assertCurrent()

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { npmTool } from '../support/npm-tool.ts'
 import { PackedApp } from '../support/packed.ts'
-import { within } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 import { expectServes } from './worker.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -50,6 +50,43 @@ describe('in a checkout', () => {
     },
     90_000,
   )
+
+  test('Deno that may not read files says so in its log, and answers without their paths', async () => {
+    const allowed = ['net', 'env', 'sys', 'ffi'].map((permission) => `--allow-${permission}`)
+    const argv = [await npmTool('deno'), 'serve', '--no-prompt', ...allowed]
+    const child = Bun.spawn([...argv, '--host', '127.0.0.1', '--port', '0', 'src/worker.ts'], {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: '1', ...SETTINGS },
+      stdout: 'pipe',
+      stderr: 'pipe',
+    })
+    let said = ''
+    const decoder = new TextDecoder()
+    const ended = Promise.all(
+      [child.stdout, child.stderr].map(async (output) => {
+        for await (const chunk of output) said += decoder.decode(chunk)
+      }),
+    )
+    try {
+      const port = () => /http:\/\/\S+?:(\d+)/.exec(said)?.[1]
+      await until(
+        () => port() !== undefined,
+        () => `an address in: ${said}`,
+        60_000,
+      )
+      for (const path of ['/messages', '/stream', '/readyz']) {
+        const response = await within(fetch(`http://127.0.0.1:${port()}${path}`), path, 30_000)
+        const answer = await response.text()
+        expect(answer).toContain('"code":"INTERNAL"')
+        expect(answer).toContain('Cannot load the Kafka client: its files cannot be read')
+        expect(answer).not.toContain(root)
+      }
+      expect(said).toContain('Requires read access to')
+    } finally {
+      child.kill('SIGKILL')
+      await ended
+    }
+  }, 120_000)
 
   test.each([
     ['Deno', async (code: string) => [await npmTool('deno'), 'eval', code]],
