@@ -69,6 +69,7 @@ class Behind implements AsyncDisposable {
       return c.text('did not wait')
     })
     app.get('/read', async (c) => c.json(await c.var.kafka.read({ start: 'earliest' })))
+    app.get('/end', async (c) => c.json(await c.var.kafka.read()))
     app.get('/wait', async (c) => c.json(await c.var.kafka.read({ timeout: Infinity })))
     app.get('/refused', async (c) => {
       const refused = await Promise.all(
@@ -120,6 +121,14 @@ export function describeReader(target: () => Target): void {
       for (const message of await behind.json<string[]>('/refused')) {
         expect(message).toStartWith('Cannot read: start: "earliest", "latest" or milliseconds')
       }
+    })
+
+    test('a read without parameters begins at the end', async () => {
+      const { kafka } = target()
+      const topic = await kafka.createTopic()
+      await kafka.produce(topic, spread(3))
+      await using behind = new Behind(target(), topic)
+      expect(await behind.json<object>('/end')).toMatchObject({ records: [], gaps: [] })
     })
 
     test('errors that a handler lets through are answered with their status, and are not printed', async () => {
