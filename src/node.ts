@@ -5,7 +5,7 @@
 import './core/runtime.ts'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
-import { createAdaptorServer } from '@hono/node-server'
+import { createAdaptorServer, type WebSocketServerLike } from '@hono/node-server'
 import { WebSocketServer } from 'ws'
 import { logOf } from './core/log.ts'
 import { redirectToHttps } from './gateway/https.ts'
@@ -14,8 +14,6 @@ import { readGatewayConfig } from './gateway/settings/gateway-settings.ts'
 import type { HttpsConfig } from './gateway/settings/https-settings.ts'
 import worker, { close } from './worker.ts'
 
-type AdapterOptions = Parameters<typeof createAdaptorServer>[0]
-type Sockets = NonNullable<AdapterOptions['websocket']>['server']
 type NodeServer = ReturnType<typeof createAdaptorServer>
 
 const log = logOf('server')
@@ -31,9 +29,9 @@ const serverOptions = {
     headers.upgrade?.toLowerCase() === 'websocket',
 }
 
-/** A WebSocket server for one HTTP server. The adapter's declaration of it is narrower than that of `ws`. */
-function sockets(): { readonly server: Sockets } {
-  return { server: new WebSocketServer({ noServer: true }) as unknown as Sockets }
+/** A WebSocket server for one HTTP server. With `exactOptionalPropertyTypes` the adapter takes that of `ws` by a cast. */
+function sockets(): { readonly server: WebSocketServerLike } {
+  return { server: new WebSocketServer({ noServer: true }) as WebSocketServerLike }
 }
 
 function listen(server: NodeServer, scheme: string, host: string, port: number): void {
