@@ -33,7 +33,8 @@ export interface KafkaReaderMiddleware<Received extends AnyRecord = ConsumedReco
  *
  * Records that a handler polls are committed when the handler has returned, and requeued when it
  * throws. Where a handler lets an error of the reader through, Hono's default error handler answers
- * with its status, code and `Retry-After` (`KafkaConsumeError.getResponse`).
+ * with its status, code and `Retry-After` (`KafkaConsumeError.getResponse`). A request has one reader: a
+ * second `kafkaReader` in front of its handler makes it 500 `INVALID_OPTIONS`.
  *
  * @param options See `KafkaReaderOptions`; `bootstrapServers` and `topics` are required. Those of
  * `kafkaConsume` that concern answers, such as `mode`, are refused.
@@ -76,7 +77,12 @@ export function kafkaReader<const Topics extends KafkaTopics>(
     const { RequestReader } = await import('./request-reader.ts')
     const { RecordValidator } = await import('../records/record-validator.ts')
     const validator = schemas.size > 0 ? new RecordValidator(schemas) : undefined
-    return (c: Context) => new RequestReader(route, c, validator)
+    return (c: Context) => {
+      const lent: unknown = c.get('kafka')
+      // The types of a handler would follow the first of two readers, and its records the second.
+      if (lent instanceof RequestReader && !lent.isOf(route)) throw lentTwice()
+      return new RequestReader(route, c, validator)
+    }
   })
   const middleware: MiddlewareHandler<KafkaReaderEnv<RecordOf<Topics>>> = async (c, next) => {
     const reader = await readerFor(c)
@@ -92,6 +98,13 @@ export function kafkaReader<const Topics extends KafkaTopics>(
     }
   }
   return Object.assign(middleware, controlsOf(route))
+}
+
+function lentTwice(): KafkaConsumeError {
+  return new KafkaConsumeError(
+    'INVALID_OPTIONS',
+    'Cannot lend c.var.kafka: another kafkaReader has lent it to this request; give one kafkaReader the topics of both',
+  )
 }
 
 /** Hono's default error handler prints only errors that make no answer themselves. */

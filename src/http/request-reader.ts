@@ -70,6 +70,11 @@ export class RequestReader implements KafkaReader<AnyRecord> {
     this.#validator = validator
   }
 
+  /** Whether the reader is that of a route. */
+  isOf(route: Route): boolean {
+    return this.#route === route
+  }
+
   /**
    * Called when the handler has ended: its records are acked, or requeued if it failed. Polls that it has
    * not awaited end without records, because nobody would ack these.

@@ -139,3 +139,21 @@ test('kafkaConsume that is closed before its first request answers 503', async (
   expect(response.headers.get('retry-after')).toBe('2')
   expect(await response.json()).toMatchObject({ code: 'SHUTTING_DOWN', retryable: true })
 })
+
+test('a request has one reader: a second one is refused, whose records would not have the types of the first', async () => {
+  const other = kafkaReader({ ...options, topics: ['others'] })
+  const app = new Hono<KafkaReaderEnv>()
+    .get('/two', reader, other, (c) => c.text('two'))
+    .get('/twice', reader, reader, (c) => c.text('twice'))
+  const refused = await app.request('/two')
+  expect([refused.status, await refused.json()]).toEqual([
+    500,
+    {
+      message:
+        'Cannot lend c.var.kafka: another kafkaReader has lent it to this request; give one kafkaReader the topics of both',
+      code: 'INVALID_OPTIONS',
+    },
+  ])
+  expect(await (await app.request('/twice')).text()).toBe('twice')
+  await other.close()
+})
