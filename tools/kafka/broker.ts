@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { say } from '../../native/progress.ts'
+import { bunCommand } from '../../src/core/bun-command.ts'
 import { makeCredentials } from './credentials.ts'
 import { docker, isDockerUsable } from './docker.ts'
 import type { Engine } from './engine.ts'
@@ -247,7 +248,7 @@ async function expectAllUp(cluster: Cluster): Promise<void> {
   }
   throw new Error(
     `Cannot start Kafka: ${up.length} of ${cluster.nodes.length} brokers of "${cluster.name}" ` +
-      'are running already; run `bun run kafka stop` first',
+      `are running already; run \`${bunCommand()} run kafka stop\` first`,
   )
 }
 

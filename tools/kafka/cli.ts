@@ -1,6 +1,7 @@
 /** `bun run kafka <command>`: a real Apache Kafka for development. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { bunCommand } from '../../src/core/bun-command.ts'
 import { readBrokers, readName, readOptions, readPort, UsageError } from './arguments.ts'
 import {
   bootstrapServers,
@@ -20,7 +21,7 @@ import { needsBootstrapServer, tools, withBootstrapServer } from './tools.ts'
 
 const HELP = `A real Apache Kafka ${kafkaVersion} on this machine, for development and tests.
 
-Usage: bun run kafka <command>
+Usage: ${bunCommand()} run kafka <command>
 
   start [options]     starts Kafka, and returns when it is ready
     --brokers 3       three brokers, with replication factor 3 (default: 1)
@@ -138,7 +139,9 @@ function printNextSteps(cluster: Cluster, asked: StartOptions): void {
     console.log(`Without effect: ${unused.join(', ')}; run ${commandFor(name, 'stop')} first`)
   }
   console.log(`Create a topic: ${commandFor(name, 'tool kafka-topics --create --topic orders')}`)
-  console.log(`Serve it: bun run server --brokers ${bootstrapServers(cluster)} --topics orders`)
+  console.log(
+    `Serve it: ${bunCommand()} run server --brokers ${bootstrapServers(cluster)} --topics orders`,
+  )
 }
 
 interface StartOptions {
@@ -165,7 +168,7 @@ function differing(asked: StartOptions, { nodes, data, secure, engine }: Cluster
 
 /** The command line of a command for a cluster. */
 function commandFor(name: string, command: string): string {
-  return `bun run kafka ${name === 'default' ? '' : `--name ${name} `}${command}`
+  return `${bunCommand()} run kafka ${name === 'default' ? '' : `--name ${name} `}${command}`
 }
 
 async function stop(args: string[]): Promise<number> {
