@@ -2,6 +2,7 @@
 import type { Handler } from 'hono'
 import { onUse } from '../core/on-use.ts'
 import { clientOf } from '../http/request/client.ts'
+import { assertHandlers } from './assert-handlers.ts'
 import type { Observed } from './partition-offsets.ts'
 import { readableStatus } from './readable-status.ts'
 import type { Status } from './status.ts'
@@ -21,6 +22,7 @@ export function statusHandler(status: () => Promise<Status>): Handler {
  *
  * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
  * @returns A handler to mount by `app.get`.
+ * @throws KafkaConsumeError INVALID_OPTIONS where a handler is not one of this package's.
  *
  * @example
  * ```ts
@@ -36,6 +38,7 @@ export function statusHandler(status: () => Promise<Status>): Handler {
  * ```
  */
 export function kafkaStatus(handlers: Readonly<Record<string, Observed>>): Handler {
+  assertHandlers('kafkaStatus', handlers, 'stats')
   const routes = () =>
     Object.entries(handlers).map(([path, handler]) => {
       return { name: path, paths: [path], hosts: [], handler }

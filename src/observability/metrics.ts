@@ -4,6 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { loadOnce } from '../core/on-use.ts'
 import { observeRequests, type RequestObserver } from '../core/request-statistics.ts'
 import { addRouteMetrics } from './add-route-metrics.ts'
+import { assertHandlers } from './assert-handlers.ts'
 import { addRequestMetrics } from './request-metrics.ts'
 import type { MeasuredRoutes } from './route-metrics.ts'
 import { METRIC_PREFIX, type ScrapedMetric, scrapedMetric } from './scraped-metric.ts'
@@ -52,6 +53,7 @@ export interface KafkaMetrics {
  * @param routes Handlers by the name that they have as the label `route`, or a function that returns
  *   them, called each time that metrics are printed.
  * @returns Handlers to mount.
+ * @throws KafkaConsumeError INVALID_OPTIONS where a handler is not one of this package's.
  *
  * @example
  * ```ts
@@ -74,6 +76,7 @@ export function kafkaMetrics(
   routes: MeasuredRoutes | (() => MeasuredRoutes),
   { registry }: MetricsOptions = {},
 ): KafkaMetrics {
+  if (typeof routes !== 'function') assertHandlers('kafkaMetrics', routes, 'stats')
   const { metrics, observe } = metricsOf(typeof routes === 'function' ? routes : () => routes)
   const shared = registry && addTo(registry, metrics)
   const own = processRegistry(metrics)

@@ -1,6 +1,7 @@
 /** `GET /topics`: the topics of a gateway's routes, or of an app's. Their answers are loaded with the first request. */
 import { Hono } from 'hono'
 import { loadOnce } from '../core/on-use.ts'
+import { assertHandlers } from './assert-handlers.ts'
 import type { ReadingRoute } from './topic-answers.ts'
 import type { DetailedHandler } from './topic-snapshots.ts'
 
@@ -27,6 +28,7 @@ export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
  *
  * @param handlers Handlers of `kafkaConsume` by the paths at which they are mounted.
  * @returns An app to mount by `app.route`.
+ * @throws KafkaConsumeError INVALID_OPTIONS where a handler is not one of this package's.
  *
  * @example
  * ```ts
@@ -44,6 +46,7 @@ export function topicRoutes(reading: () => readonly ReadingRoute[]): Hono {
  * ```
  */
 export function kafkaTopics(handlers: Readonly<Record<string, DetailedHandler>>): Hono {
+  assertHandlers('kafkaTopics', handlers, 'topicDetails')
   return topicRoutes(() =>
     Object.entries(handlers).map(([path, handler]) => ({ name: path, handler })),
   )

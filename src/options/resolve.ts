@@ -17,7 +17,9 @@ export function resolveBy<T extends v.GenericSchema>(
 ): v.InferOutput<T> {
   const result = v.safeParse(schema, options)
   if (result.success && found.length === 0) return result.output
-  const errors = new Set([...found, ...errorsBy(schema, result.issues ?? [], 'option')])
+  const isObject = typeof options === 'object' && options !== null
+  const own = isObject ? errorsBy(schema, result.issues ?? [], 'option') : ['an object is required']
+  const errors = new Set([...found, ...own])
   throw new KafkaConsumeError(
     'INVALID_OPTIONS',
     `Cannot use these ${name} options: ${[...errors].join('; ')}`,

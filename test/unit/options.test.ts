@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import * as v from 'valibot'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { kafkaReader } from '../../src/http/kafka-reader.ts'
+import { kafkaDocs, kafkaMetrics, kafkaStatus, kafkaTopics } from '../../src/index.ts'
 import {
   optionsSchema,
   type ResolvedOptions,
@@ -115,7 +116,30 @@ describe('options', () => {
     const absent = { ...reader, mode: undefined, enableDlq: false }
     expect(() => kafkaReader(absent)).not.toThrow()
     const wrong = undefined as unknown as typeof reader
-    expect(() => kafkaReader(wrong)).toThrow('Cannot use these kafkaReader options: ')
+    expect(() => kafkaReader(wrong)).toThrow(
+      'Cannot use these kafkaReader options: an object is required',
+    )
+  })
+
+  test.each([undefined, null, 5, 'orders'])(
+    'options that are not an object, %p, are refused as such',
+    (wrong) => {
+      expect(refusal(wrong)).toBe('Cannot use these kafkaConsume options: an object is required')
+    },
+  )
+
+  test('pages refuse what is not a handler when they are made, and name its path', () => {
+    const pages = { kafkaDocs, kafkaMetrics, kafkaStatus, kafkaTopics }
+    for (const [name, make] of Object.entries(pages) as [
+      string,
+      (handlers: unknown) => unknown,
+    ][]) {
+      const start = `Cannot use these ${name} handlers: `
+      for (const wrong of [5, undefined, () => undefined]) {
+        expect(() => make({ '/orders': wrong })).toThrow(`${start}/orders: a handler that has `)
+      }
+      expect(() => make(undefined)).toThrow(`${start}an object with a handler for each path`)
+    }
   })
 
   test('kafkaReader refuses dead letters without their topic', () => {

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import { onUse } from '../../core/on-use.ts'
 import { credentialQuery } from '../../http/request/client.ts'
 import { fileRoutes } from '../../http/response/file-routes.ts'
+import { assertHandlers } from '../assert-handlers.ts'
 import type { DescribedHandler, DescribedRoute } from './openapi.ts'
 import type { OperationPath } from './operations.ts'
 
@@ -18,6 +19,7 @@ export type DocumentedRoutes = Readonly<
  * @param routes Handlers of `kafkaConsume` and `kafkaProduce`. A path that ends with `/offsets` is one to
  *   commit at, where its handler has `commitStrategy: 'off'`.
  * @returns An app to mount by `app.route`.
+ * @throws KafkaConsumeError INVALID_OPTIONS where a handler is not one of this package's.
  *
  * @example
  * ```ts
@@ -38,6 +40,7 @@ export type DocumentedRoutes = Readonly<
  * ```
  */
 export function kafkaDocs(routes: DocumentedRoutes): Hono {
+  assertHandlers('kafkaDocs', routes, 'stats')
   const described = Object.entries(routes).flatMap(([path, handlers]) =>
     [handlers].flat().map((handler) => ({ name: path, paths: [path], hosts: [], handler })),
   )
