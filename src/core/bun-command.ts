@@ -5,8 +5,9 @@
  * @param execPath The path of Bun's program. npx keeps what it runs in the folder `_npx` of npm's cache.
  */
 export function bunCommand(
-  execPath: string = process.execPath,
-  version: string = process.versions['bun'] ?? '',
+  version: string | undefined = process.versions['bun'],
+  // Deno needs a permission to read its path.
+  execPath: string = version === undefined ? '' : process.execPath,
 ): string {
-  return /[\\/]_npx[\\/]/.test(execPath) && version !== '' ? `npx -y bun@${version}` : 'bun'
+  return /[\\/]_npx[\\/]/.test(execPath) ? `npx -y bun@${version}` : 'bun'
 }

@@ -16,9 +16,9 @@ test('the banner of the demo names the command of this checkout that reads oneâ€
 
 test('a command is by npx where npx has started Bun, which the reader then lacks', () => {
   const installed = ['/usr/lib/node_modules/bun/bin/bun.exe', '/root/.bun/bin/bun']
-  for (const path of installed) expect(bunCommand(path, '1.4.5')).toBe('bun')
+  for (const path of installed) expect(bunCommand('1.4.5', path)).toBe('bun')
   const byNpx = '/root/.npm/_npx/8666902f26f2dc1a/node_modules/bun/bin/bun.exe'
-  expect(bunCommand(byNpx, '1.4.5')).toBe('npx -y bun@1.4.5')
+  expect(bunCommand('1.4.5', byNpx)).toBe('npx -y bun@1.4.5')
 })
 
 test('the banner of a gateway with clients names no secret, and a client by whom its commands are answered', () => {
