@@ -33,6 +33,10 @@ const PROBE_TIMEOUT_MS = 2_000
 const RECONNECT_MS = 1_000
 /** Milliseconds between two polls of the control client, which reports errors only while it is polled. */
 const POLL_INTERVAL_MS = 500
+/** Milliseconds between two requests that ask whether brokers still answer. */
+const SILENCE_CHECK_MS = 5_000
+/** Milliseconds in which the client leaves a broker that has not answered: it looks for such ones each second. */
+const LEAVE_BROKER_MS = 1_500
 /** Milliseconds before a request that a broker cannot answer yet is sent again: at first, and at most. */
 const RETRY_MS = 50
 const MAX_RETRY_MS = 500
@@ -40,6 +44,8 @@ const MAX_RETRY_MS = 500
 /** The control client never joins a group, but librdkafka wants the name of one. */
 const CONTROL_SETTINGS: Settings = {
   'group.id': 'hono-kafka-consume-control',
+  // A broker that hangs is left for another one as soon as callers have given a request up.
+  'socket.timeout.ms': REQUEST_TIMEOUT_MS,
   'statistics.interval.ms': STATISTICS_INTERVAL_MS,
 }
 
@@ -47,8 +53,8 @@ const CONTROL_SETTINGS: Settings = {
  * Keeps one control client connected to a cluster, which answers requests about topics and offsets,
  * and knows from it whether Kafka can be reached.
  *
- * An outage begins when the control client cannot connect, or when it reports an error and then gets
- * no answer to a request for metadata. It ends with the first answer. While it lasts, requests are
+ * An outage begins when the control client cannot connect, or when it reports an error, or gets no answer
+ * for some seconds, and then gets no answer to a request for metadata. It ends with the first answer. While it lasts, requests are
  * rejected with its error at once.
  */
 export class ClusterConnection {
@@ -70,11 +76,25 @@ export class ClusterConnection {
    */
   #unusable: KafkaConsumeError | undefined
   #isProbing = false
+  /** Whether a check for silence waits for its answer. */
+  #isAsking = false
   #polling: ReturnType<typeof setInterval> | undefined
+  readonly #silenceCheckEvery: number
+  #silenceChecks: ReturnType<typeof setInterval> | undefined
   #isStopped = false
 
-  /** @param onOutage Called when an outage begins, and when its cause changes. */
-  constructor(name: string, clients: ClientFactory, onOutage: () => void) {
+  /**
+   * @param onOutage Called when an outage begins, and when its cause changes.
+   * @param silenceCheckEvery Milliseconds between two requests that ask whether brokers still answer; shorter
+   * in tests.
+   */
+  constructor(
+    name: string,
+    clients: ClientFactory,
+    onOutage: () => void,
+    silenceCheckEvery = SILENCE_CHECK_MS,
+  ) {
+    this.#silenceCheckEvery = silenceCheckEvery
     this.#name = name
     this.#clients = clients
     this.#onOutage = onOutage
@@ -166,6 +186,7 @@ export class ClusterConnection {
   /** Disconnects the control client. */
   async disconnect(): Promise<void> {
     clearInterval(this.#polling)
+    clearInterval(this.#silenceChecks)
     if (this.#control) await disconnectClient(this.#control)
   }
 
@@ -211,6 +232,28 @@ export class ClusterConnection {
     // A client reports errors only while it is polled. This one has no partitions, so no records.
     control.setDefaultConsumeTimeout(0)
     this.#polling = setInterval(() => control.consume(1, () => {}), POLL_INTERVAL_MS)
+    this.#silenceChecks = setInterval(
+      () => void this.#checkSilence(control),
+      this.#silenceCheckEvery,
+    )
+  }
+
+  /**
+   * Asks whether brokers still answer: the client reports no error of one that hangs while it has nothing
+   * to ask it.
+   */
+  async #checkSilence(control: Consumer): Promise<void> {
+    if (this.#isProbing || this.#isAsking) return
+    this.#isAsking = true
+    try {
+      await requestMetadata(control, REQUEST_TIMEOUT_MS)
+    } catch {
+      // The next request is to go to another broker, where there is one.
+      await sleep(LEAVE_BROKER_MS)
+      void this.#probe(control)
+    } finally {
+      this.#isAsking = false
+    }
   }
 
   /**
@@ -229,9 +272,7 @@ export class ClusterConnection {
 
   async #isReachable(control: Consumer): Promise<boolean> {
     try {
-      await call<Metadata>('Cannot read from Kafka', (done) =>
-        control.getMetadata({ allTopics: false, timeout: PROBE_TIMEOUT_MS } as object, done),
-      )
+      await requestMetadata(control, PROBE_TIMEOUT_MS)
       this.#outage = undefined
       this.#lastError = undefined
       return true
@@ -252,6 +293,18 @@ export class ClusterConnection {
     this.#firstResult.resolve()
     log.warn('{cluster}: {message}: {detail}', { cluster: this.#name, message, detail })
   }
+}
+
+/**
+ * Asks brokers for metadata of no further topic.
+ *
+ * @param timeout Milliseconds.
+ * @throws KafkaConsumeError when none answers.
+ */
+function requestMetadata(control: Consumer, timeout: number): Promise<Metadata> {
+  return call('Cannot read from Kafka', (done) =>
+    control.getMetadata({ allTopics: false, timeout } as object, done),
+  )
 }
 
 /**

@@ -31,6 +31,11 @@ export class BrokerProcess implements AsyncDisposable {
     this.#child.kill('SIGSTOP')
   }
 
+  /** It answers again, as well what it was asked meanwhile. */
+  thaw(): void {
+    this.#child.kill('SIGCONT')
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL')
     await within(this.#child.exited, 'the broker to exit')

@@ -3,6 +3,7 @@ import { startEmbeddedBroker } from '../../kafka/embedded/embedded.ts'
 import { LatePort } from '../support/late-port.ts'
 import { SseClient } from '../support/sse.ts'
 import { until, within } from '../support/wait.ts'
+import { BrokerProcess } from './broker-process.ts'
 import { GatewayProcess } from './gateway-process.ts'
 
 /** librdkafka tries again after up to 10 s. */
@@ -61,4 +62,20 @@ test('brokers that cannot be reached: 503 with a reason, then recovery, each log
   // Each request has its line; the outages have few.
   const lines = gateway.stderr.split('\n').filter((line) => !/ (GET|POST) /.test(line))
   expect(lines.length).toBeLessThan(10)
+}, 90_000)
+
+test('a broker that hangs, with its connections open: 503 within 20 s, until it answers again', async () => {
+  await using broker = await BrokerProcess.start('kong-test')
+  const flags = ['--brokers', broker.address, '--topics', 'kong-test']
+  const { gateway, url } = await GatewayProcess.listening(flags)
+  await using _ = gateway
+  await until(async () => (await status(`${url}/readyz`)) === 200, 'readiness', RECOVERY)
+  expect(await status(`${url}/messages`)).toBe(200)
+
+  broker.freeze()
+  await until(async () => (await status(`${url}/readyz`)) === 503, 'the outage to be seen', 20_000)
+  expect(await status(`${url}/messages`)).toBe(503)
+  broker.thaw()
+  await until(async () => (await status(`${url}/readyz`)) === 200, 'readiness again', RECOVERY)
+  await until(async () => (await status(`${url}/messages`)) === 200, 'a group read', RECOVERY)
 }, 90_000)

@@ -73,6 +73,17 @@ function connectionOf(clients: Clients): ClusterConnection {
 const unreadable = new KafkaConsumeError('INVALID_OPTIONS', 'Cannot use security.ca for Kafka')
 const away = new KafkaConsumeError('KAFKA_UNAVAILABLE', 'Cannot connect to Kafka')
 
+test('brokers that hang, so that the client reports no error, are an outage until they answer again', async () => {
+  const clients = new Clients()
+  const connection = new ClusterConnection('test', clients, () => {}, 20)
+  connections.push(connection)
+  await connection.client()
+  clients.control.isUp = false
+  await until(() => connection.outage?.code === 'KAFKA_UNAVAILABLE', 'the outage')
+  clients.control.isUp = true
+  await until(() => connection.outage === undefined, 'the end of the outage')
+})
+
 describe('while the file of certificate authorities is away', () => {
   test('a certificate that is not trusted is reported as just that', async () => {
     expect(await whyUntrusted(REFUSED.message, MISSING)).toMatch(/is not trusted$/)
