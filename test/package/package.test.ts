@@ -367,4 +367,18 @@ for (const page of ['/', '/docs']) {
     expect((await run([...command, '--version'], app)).trim()).toBe(version)
     await expect(run([...command, 'sing'], app)).rejects.toThrow('Cannot run "sing"')
   })
+
+  test('sets up where no other package is installed, such as Hono', async () => {
+    const alone = mkdtempSync(join(tmpdir(), 'alone-'))
+    cpSync(join(app, 'node_modules/hono-kafka-consume'), alone, { recursive: true })
+    const command = [bun, '--no-install', 'package/bin.js']
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect((await run([...command, '--version'], alone)).trim()).toBe(version)
+    expect(await run([...command, 'setup', '--help'], alone)).toStartWith('Usage: ')
+    // The set-up itself ends only at the Kafka client, which it compiles.
+    await expect(run([...command, 'setup'], alone)).rejects.toThrow(
+      'Cannot find the package @confluentinc/kafka-javascript: it is not installed',
+    )
+    rmSync(alone, { recursive: true })
+  })
 })
