@@ -1,4 +1,5 @@
 /** The connection of a cluster: notices when its brokers cannot be reached, and when they are back. */
+import { settledWithin } from '../../src/core/deadline.ts'
 import {
   asKafkaConsumeError,
   KafkaConsumeError,
@@ -125,8 +126,8 @@ export class ClusterConnection {
     if (this.#isStopped) throw shuttingDownError('read from Kafka')
     if (this.#outage) throw outageError(this.#outage)
     if (!this.#control) {
-      const late = sleep(CONNECT_TIMEOUT_MS + 1_000)
-      await Promise.race([this.#connected.promise, this.#firstResult.promise, late])
+      const known = Promise.race([this.#connected.promise, this.#firstResult.promise])
+      await settledWithin(known, CONNECT_TIMEOUT_MS + 1_000)
       if (this.#outage) throw outageError(this.#outage)
       if (this.#unusable) throw this.#unusable
     }

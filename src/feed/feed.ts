@@ -383,6 +383,8 @@ export class Feed {
     } catch (error) {
       if (this.#starting === starting) this.#starting = undefined
       this.#subscribers.leave()
+      // Nothing is open that the idle timeout would close; its timer would keep the process alive.
+      if (!this.#starting && this.#subscribers.users === 0) this.#subscribers.stop()
       throw error
     }
   }

@@ -2,7 +2,7 @@
  * A feed whose topics change, against scripted consumers. The file has more than 400 lines because its
  * tests share one scripted Kafka.
  */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { KafkaConsumeError } from '../../src/core/errors.ts'
 import { Feed } from '../../src/feed/feed.ts'
 import type { Position } from '../../src/feed/position.ts'
@@ -469,5 +469,18 @@ describe('a consumer that falls silent', () => {
     await feed.warm()
     const { asked } = source
     await stays(() => source.asked === asked, 'nothing is asked', 100)
+  })
+
+  test('is not timed out while nothing is open: a read that failed starts no timer', async () => {
+    const source = new Topics()
+    const feed = new Feed(
+      source,
+      { topics: ['away'], messageDeserializer: 'noop', ringBytes: 1e6, maxCatchUpReads: 1 },
+      { ...TIMES, idleTimeout: 20 },
+    )
+    feeds.push(feed)
+    const close = spyOn(feed, 'close')
+    await expect(feed.warm()).rejects.toThrow()
+    await stays(() => close.mock.calls.length === 0, 'no timeout', 100)
   })
 })
