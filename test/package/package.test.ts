@@ -52,8 +52,9 @@ describe('the package', () => {
     const argv = ['npm', 'install', '--dry-run', '--ignore-scripts', 'hono', packed.tarball]
     const env = { ...process.env, PATH: path }
     const npm = Bun.spawn(argv, { cwd: folder, env, stdin: 'ignore', stderr: 'pipe' })
-    expect(await new Response(npm.stderr).text()).not.toContain('warn')
-    expect(await npm.exited).toBe(0)
+    const said = await new Response(npm.stderr).text()
+    expect(said).not.toContain('warn')
+    expect([await npm.exited, said]).toEqual([0, expect.any(String)])
     rmSync(folder, { recursive: true })
   })
 
