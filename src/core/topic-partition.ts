@@ -13,7 +13,10 @@ export function partitionKey({ topic, partition }: TopicPartition): string {
 
 /** Kafka numbers partitions by 32 bits with a sign. */
 export const MAX_PARTITION = 2 ** 31 - 1
-/** The numbers that a partition may have, for messages. */
+/**
+ * The numbers that a partition may have, for messages. A plain text: bundlers would keep a template in the client,
+ * which does not use it.
+ */
 export const PARTITION_RANGE = 'a whole number from 0 to 2147483647'
 
 /** @returns undefined for a text that is not the number of a partition. */

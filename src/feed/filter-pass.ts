@@ -59,7 +59,11 @@ export class FilterPass {
     return this.#next >= this.#presentBatch().length
   }
 
-  /** @throws Error when there is no batch. */
+  /**
+   * The batch whose records are tested.
+   *
+   * @throws Error where `start` has not been given one.
+   */
   #presentBatch(): EncodedBatch {
     if (!this.#batch) throw new Error('Cannot filter records: there is no batch')
     return this.#batch

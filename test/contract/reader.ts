@@ -107,6 +107,19 @@ class Behind implements AsyncDisposable {
     return (await response.json()) as T
   }
 
+  /** Polls and commits until a number of records has come in all; more than that is returned, too. */
+  async drain(count: number): Promise<StreamedRecord[]> {
+    const records: StreamedRecord[] = []
+    await until(
+      async () => {
+        records.push(...(await this.json<StreamedRecord[]>('/poll/return')))
+        return records.length >= count
+      },
+      () => `${count} records by polls; ${records.length} came`,
+    )
+    return records
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await within(this.middleware.close(), 'the middleware to close', 15_000)
     await this.#server.close()
@@ -169,10 +182,7 @@ export function describeReader(target: () => Target): void {
           got.push(...((await response.json()) as StreamedRecord[]))
         }
       }
-      await until(async () => {
-        got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
-        return got.length >= 12
-      }, 'the rest of 12 records')
+      got.push(...(await behind.drain(12 - got.length)))
       expect(places(got)).toEqual(places(written))
       expect(got[0]).toMatchObject({ topic, partition: 0, offset: 0, key: null, value: 'v0' })
     })
@@ -203,15 +213,7 @@ export function describeReader(target: () => Target): void {
       const ended = await Promise.all(paths.map((path) => behind.json(`/signal/${path}`)))
       expect(ended).toEqual([[], [], [], []])
       const written = await kafka.produce(topic, spread(4, 1))
-      const got: StreamedRecord[] = []
-      await until(
-        async () => {
-          got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
-          return got.length >= 4
-        },
-        () => `all records; ${got.length} came`,
-      )
-      expect(places(got)).toEqual(places(written))
+      expect(places(await behind.drain(4))).toEqual(places(written))
     })
 
     test('a poll that outlives its handler takes no records', async () => {
@@ -227,15 +229,7 @@ export function describeReader(target: () => Target): void {
       await until(() => behind.left.length === 2, 'both polls to end')
       expect(behind.left).toEqual([0, 0])
       const written = await kafka.produce(topic, spread(8))
-      const got: StreamedRecord[] = []
-      await until(
-        async () => {
-          got.push(...(await behind.json<StreamedRecord[]>('/poll/return')))
-          return got.length >= 8
-        },
-        () => `all records; ${got.length} came`,
-      )
-      expect(places(got)).toEqual(places(written))
+      expect(places(await behind.drain(8))).toEqual(places(written))
       const late = behind.reader?.poll({ timeout: 0 }) ?? Promise.resolve()
       await expect(late).rejects.toThrow('the handler has ended')
     })

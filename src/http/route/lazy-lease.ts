@@ -36,7 +36,11 @@ export class LazyLease<Share extends Connection> {
     return this.#closed !== undefined
   }
 
-  /** @throws KafkaConsumeError SHUTTING_DOWN, or why there is no share. */
+  /**
+   * Takes the share with the first call, and returns it to all.
+   *
+   * @throws KafkaConsumeError SHUTTING_DOWN after `close`, or the reason why the cluster could not be taken.
+   */
   async take(): Promise<Share> {
     if (this.#closed) throw shuttingDownError(this.#purpose)
     if (!this.#taking) registerOpen(this.#handler)
